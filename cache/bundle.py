@@ -1,0 +1,113 @@
+"""The manifest of what is held for one kernel.
+
+One schema: the file `manifest.json` in the store, the answer over HTTP, and the client's
+instruction.  `SCHEMA` counts up when a reader of an older one would go wrong.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from kernsym.distros import Kernel, KernsymError, PackageRef
+
+SCHEMA = 1
+
+
+class FileRole(str, enum.Enum):
+    VMLINUX = "vmlinux"
+    MODULE = "module"
+    SYSTEM_MAP = "system-map"
+    SOURCE_TREE = "source-tree"  # a folder; size and sha256 are of the package it came from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleFile:
+    """One file that is held.
+
+    `path` is relative to the kernel's folder (`root/usr/lib/debug/...`).  `name` is a module's,
+    in the kernel's spelling.  `size` in bytes, `sha256` in hex, `package` the id of its origin.
+    """
+
+    role: FileRole
+    path: str
+    size: int
+    sha256: str
+    package: str
+    name: str = ""
+    build_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """How vmlinux was checked against the evidence, before anything was published.
+
+    `by`: what was equal, of `banner`, `build-id`, `utsname`.  `banner` and `build_id` are the
+    vmlinux's own.
+    """
+
+    by: tuple[str, ...]
+    banner: str
+    build_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What is held for one kernel.
+
+    `absent`: modules that were looked for in every package and are in none, in the kernel's
+    spelling.
+    """
+
+    kernel: Kernel
+    verification: Verification
+    packages: tuple[PackageRef, ...]
+    files: tuple[BundleFile, ...]
+    absent: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+    def first(self, role: FileRole) -> BundleFile | None:
+        """The file of a role that occurs once, or None while it is not held."""
+        return next((file for file in self.files if file.role is role), None)
+
+    def modules(self) -> dict[str, tuple[BundleFile, ...]]:
+        """The module files by name; one name may have several (`kernel/`, `updates/`)."""
+        found: dict[str, tuple[BundleFile, ...]] = {}
+        for file in self.files:
+            if file.role is FileRole.MODULE:
+                found[file.name] = (*found.get(file.name, ()), file)
+        return found
+
+    def with_files(self, files: tuple[BundleFile, ...], absent: tuple[str, ...] = ()) -> Bundle:
+        """This bundle with more files (a path held already is replaced) and more known gaps."""
+        paths = {file.path for file in files}
+        kept = tuple(file for file in self.files if file.path not in paths)
+        names = {file.name for file in (*kept, *files)}
+        gaps = sorted({*self.absent, *absent} - names)
+        return replace(self, files=kept + files, absent=tuple(gaps))
+
+
+def encode(bundle: Bundle) -> bytes:
+    """The manifest as JSON, indented for the people who `cat` it."""
+    return msgspec.json.format(msgspec.json.encode(bundle), indent=1) + b"\n"
+
+
+def decode(data: bytes) -> Bundle:
+    """The manifest from JSON.  Raises `KernsymError` (`manifest-unreadable`, `manifest-newer`)."""
+    try:
+        schema = msgspec.json.decode(data, type=_SchemaOnly).schema
+        if schema > SCHEMA:
+            raise KernsymError(
+                "manifest-newer",
+                f"the manifest has schema {schema}, this kernsym reads up to {SCHEMA}",
+                hint="update kernsym, or use another --store",
+            )
+        return msgspec.json.decode(data, type=Bundle)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise KernsymError("manifest-unreadable", f"the manifest is broken: {error}") from error
+
+
+class _SchemaOnly(msgspec.Struct):
+    schema: int

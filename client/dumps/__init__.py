@@ -1,0 +1,1 @@
+"""One module per dump format; `open_dump` finds the reader, `read_facts` the identity."""

@@ -1,0 +1,1 @@
+"""Values that every distribution shares: banner, kernel, package, layout, errors."""

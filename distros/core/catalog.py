@@ -1,0 +1,115 @@
+"""Finds the distributions (every module beside `core/` that ends with DISTRO) and asks them all.
+
+There are no priorities between them.  A certain claim by two is a fault of ours and is answered
+as ambiguous; tests prove over every table that it does not happen.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import kernsym.distros
+from kernsym.distros.core.banner import find_banner
+from kernsym.distros.core.distro import Claim, Distro, Evidence
+from kernsym.distros.core.kernel import Fingerprint, Kernel
+
+
+class Outcome(str, enum.Enum):
+    IDENTIFIED = "identified"
+    AMBIGUOUS = "ambiguous"
+    UNSUPPORTED = "unsupported"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which kernel a fingerprint is of, and why.  `kernel` is there exactly when identified."""
+
+    outcome: Outcome
+    reason: str
+    evidence: tuple[str, ...] = ()
+    kernel: Kernel | None = None
+    candidates: tuple[str, ...] = ()
+
+
+@functools.lru_cache(maxsize=1)
+def catalog() -> Mapping[str, Distro]:
+    """Every distribution by name.  A module that does not import is an error, never skipped."""
+    distros: dict[str, Distro] = {}
+    for found in pkgutil.iter_modules(kernsym.distros.__path__, "kernsym.distros."):
+        if not found.ispkg:
+            distro: Distro = importlib.import_module(found.name).DISTRO
+            distros[distro.name] = distro
+    return MappingProxyType(distros)
+
+
+def identify(fingerprint: Fingerprint) -> Verdict:
+    """The verdict on a fingerprint; never raises for what a dump may hold."""
+    evidence = gather(fingerprint)
+    if evidence is None:
+        return Verdict(
+            outcome=Outcome.UNKNOWN, reason="no kernel banner, release or build ID was found"
+        )
+    claims = {
+        name: claim
+        for name, distro in catalog().items()
+        if (claim := distro.recognise(evidence)) is not None
+    }
+    return judge(claims, evidence)
+
+
+def gather(fingerprint: Fingerprint) -> Evidence | None:
+    """The fingerprint with its banner taken apart; None when it shows no release at all."""
+    banner = find_banner(fingerprint.banner) if fingerprint.banner else None
+    release = (banner.release if banner else None) or fingerprint.release
+    if not release:
+        return None
+    return Evidence(
+        fingerprint=fingerprint,
+        banner=banner,
+        release=release,
+        version=(banner.version if banner else "") or fingerprint.version or "",
+        arch=fingerprint.arch or fingerprint.machine,
+    )
+
+
+def judge(claims: Mapping[str, Claim], evidence: Evidence) -> Verdict:
+    """One verdict from what the distributions said."""
+    certain = {name: claim for name, claim in claims.items() if claim.kernel is not None}
+    if len(certain) == 1:
+        claim = next(iter(certain.values()))
+        return Verdict(
+            outcome=Outcome.IDENTIFIED,
+            reason=claim.reason,
+            evidence=claim.evidence,
+            kernel=claim.kernel,
+            candidates=tuple(certain),
+        )
+    if certain:
+        return Verdict(
+            outcome=Outcome.AMBIGUOUS,
+            reason=f"{' and '.join(sorted(certain))} both claim {evidence.release}",
+            candidates=tuple(sorted(certain)),
+        )
+    possible = {name: claim for name, claim in claims.items() if claim.unsupported is None}
+    if possible:
+        return Verdict(
+            outcome=Outcome.AMBIGUOUS,
+            reason="; ".join(claim.reason for claim in possible.values()),
+            evidence=tuple(word for claim in possible.values() for word in claim.evidence),
+            candidates=tuple(possible),
+        )
+    if claims:
+        claim = next(iter(claims.values()))
+        return Verdict(outcome=Outcome.UNSUPPORTED, reason=claim.reason, evidence=claim.evidence)
+    return Verdict(
+        outcome=Outcome.UNKNOWN,
+        reason=f"no supported distribution recognises the release {evidence.release}",
+        evidence=(evidence.release,),
+    )

@@ -1,0 +1,116 @@
+"""The seam: what a distribution has to know, as a value.
+
+A distribution is one module beside `core/` that ends with `DISTRO = Distro(...)`.  Its functions
+are pure.  `locate` reaches the world only through the `Fetch` it is given, and is an ordinary
+function: the server runs it in a thread, so parsing 50 MB of package lists stalls nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kernsym.distros.core.banner import Banner
+from kernsym.distros.core.kernel import Fingerprint, Kernel
+from kernsym.distros.core.layout import Layout
+from kernsym.distros.core.package import Package, PackageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A fingerprint with its banner taken apart; what a distribution judges by.
+
+    `release` and `version` are the utsname fields, from the banner when the dump has no other.
+    """
+
+    fingerprint: Fingerprint
+    banner: Banner | None
+    release: str
+    version: str
+    arch: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A distribution's answer to evidence that concerns it.
+
+    With `kernel` it is certain.  Without, the kernel is the distribution's neighbour: `unsupported`
+    names what it is (a rebuild, a derivative), or the claim is only possible (`ambiguous`).
+    `evidence` quotes the words that decided.
+    """
+
+    reason: str
+    kernel: Kernel | None = None
+    unsupported: str | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One place that publishes packages, asked in the order given.
+
+    `kind`: `apt`, `directory`, `snapshot` or `rpm-md`.  `url`: base, http(s):// or file://.
+    `signature`: require, if-present or skip.  `signed_by`: paths of keyrings, or armoured keys;
+    () means the distribution's own.  `origin` says where this source was learned from.
+    """
+
+    distro: str
+    kind: str
+    url: str
+    suite: str = ""
+    component: str = "main"
+    signed_by: tuple[str, ...] = ()
+    signature: str = "require"
+    origin: str = "built in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A small file that came: an index, a listing.  `signed_by` as in `PackageRef`."""
+
+    url: str
+    body: bytes
+    signed_by: str | None = None
+
+
+class Fetch(Protocol):
+    """URL in, page out; the only door out of this package.
+
+    Returns None when the server says that there is no such file (404, 410).  Raises
+    `CouldNotFindOut` when it could not be asked, `Refused` when a digest or signature is wrong.
+    """
+
+    def page(self, url: str, *, sha256: str | None = None, fresh: bool = False) -> Page | None:
+        """`fresh`: ask again even if a copy of a few minutes ago is held."""
+        ...
+
+    def signed(self, url: str, source: Source, *, detached: str | None = None) -> Page | None:
+        """A page whose OpenPGP signature was checked as `source` demands.
+
+        Without `detached` the page is clear-signed and `body` is what the signature covers; with
+        it, the signature lies at that URL.
+        """
+        ...
+
+
+Recognise = Callable[[Evidence], Claim | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distro:
+    """A distribution: `recognise` claims evidence, `packages` names, `sources` and `locate` find.
+
+    `sources(kernel, machine)`: the places to ask for this kernel, in order; `machine` are the
+    sources that the machine's own configuration names, for a distribution to use or extend.
+    `locate(package, kernel, source, fetch)`: the package at one source; None when that source does
+    not publish it.
+    """
+
+    name: str
+    title: str
+    recognise: Recognise
+    packages: Callable[[Kernel], tuple[Package, ...]]
+    sources: Callable[[Kernel, Sequence[Source]], tuple[Source, ...]]
+    locate: Callable[[Package, Kernel, Source, Fetch], PackageRef | None]
+    layout: Callable[[Kernel], Layout]

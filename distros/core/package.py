@@ -1,0 +1,50 @@
+"""What a distribution publishes: `Package` (named by the banner), `PackageRef` (found)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Role(str, enum.Enum):
+    """What a package is needed for."""
+
+    DEBUGINFO = "debuginfo"  # vmlinux with DWARF, modules with DWARF
+    DEBUGINFO_COMMON = "debuginfo-common"  # sources and what flavours share
+    KERNEL = "kernel"  # the binary kernel, where the debuginfo needs it beside it
+    SOURCE = "source"  # the source tree that DWARF's file names point into
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A package as the banner names it; nothing was asked of any repository yet.
+
+    `id` is the file name for deb (`NAME_VERSION_ARCH.deb`), `NAME-VERSION-RELEASE.ARCH` for rpm;
+    `*` stands for what the banner cannot tell.
+    """
+
+    role: Role
+    id: str
+    name: str
+    version: str
+    arch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRef:
+    """One published file that provides a `Package`.
+
+    `size` in bytes and `sha256` (hex) are as a repository's index states them; None where the
+    source states none.  `sha1` is for snapshot.debian.org, whose file names are SHA-1 digests.
+    `signed_by`: fingerprint of the key whose signature covers the digest; None: no signature was
+    checked.  `origin`: which source it was found in, for people.  `why`: why this one was chosen.
+    """
+
+    package: Package
+    url: str
+    origin: str
+    why: str
+    size: int | None = None
+    sha256: str | None = None
+    sha1: str | None = None
+    signed_by: str | None = None

@@ -1,0 +1,1 @@
+"""Formats that families of distributions share; bytes in, values out."""

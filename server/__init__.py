@@ -1,0 +1,1 @@
+"""Gets packages, unpacks and checks them, and serves what is held."""
