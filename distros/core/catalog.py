@@ -10,6 +10,7 @@ import enum
 import functools
 import importlib
 import pkgutil
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,6 +19,9 @@ import kernsym.distros
 from kernsym.distros.core.banner import find_banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence
 from kernsym.distros.core.kernel import Fingerprint, Kernel
+
+# A value that begins with % is the format string in the kernel's image, not a note.
+_OS_RELEASE = re.compile(r"^OSRELEASE=(?P<release>[^%\s]\S*)", re.MULTILINE)
 
 
 class Outcome(str, enum.Enum):
@@ -65,9 +69,17 @@ def identify(fingerprint: Fingerprint) -> Verdict:
 
 
 def gather(fingerprint: Fingerprint) -> Evidence | None:
-    """The fingerprint with its banner taken apart; None when it shows no release at all."""
+    """The fingerprint with its banner taken apart; None when it shows no release at all.
+
+    utsname and VMCOREINFO are of the kernel that ran; memory can hold other kernels' banners (of
+    the boot before, of the capture kernel), so a banner of another release is left out.
+    """
+    release = fingerprint.release or _os_release(fingerprint.vmcoreinfo or "")
     banner = find_banner(fingerprint.banner) if fingerprint.banner else None
-    release = (banner.release if banner else None) or fingerprint.release
+    if banner and release and banner.release != release:
+        banner = None
+    if banner:
+        release = banner.release
     if not release:
         return None
     return Evidence(
@@ -75,8 +87,13 @@ def gather(fingerprint: Fingerprint) -> Evidence | None:
         banner=banner,
         release=release,
         version=(banner.version if banner else "") or fingerprint.version or "",
-        arch=fingerprint.arch or fingerprint.machine,
+        arch=fingerprint.arch or fingerprint.machine or None,
     )
+
+
+def _os_release(vmcoreinfo: str) -> str:
+    found = _OS_RELEASE.search(vmcoreinfo)
+    return found["release"] if found else ""
 
 
 def judge(claims: Mapping[str, Claim], evidence: Evidence) -> Verdict:

@@ -64,6 +64,11 @@ class Source:
     signature: str = "require"
     origin: str = "built in"
 
+    @property
+    def place(self) -> str:
+        """The source in a few words: what an error or a `PackageRef` says for it."""
+        return " ".join(filter(None, (self.url.split("://")[-1].rstrip("/"), self.suite)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -82,7 +87,10 @@ class Fetch(Protocol):
     """
 
     def page(self, url: str, *, sha256: str | None = None, fresh: bool = False) -> Page | None:
-        """`fresh`: ask again even if a copy of a few minutes ago is held."""
+        """`fresh`: ask again even if a copy of a few minutes ago is held.
+
+        The page of a folder (`file://.../`, with the slash) is its names, a line each.
+        """
         ...
 
     def signed(self, url: str, source: Source, *, detached: str | None = None) -> Page | None:
@@ -105,6 +113,9 @@ class Distro:
     sources that the machine's own configuration names, for a distribution to use or extend.
     `locate(package, kernel, source, fetch)`: the package at one source; None when that source does
     not publish it.
+
+    `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
+    as the distribution's own package `keyring_package` installs them.
     """
 
     name: str
@@ -114,3 +125,5 @@ class Distro:
     sources: Callable[[Kernel, Sequence[Source]], tuple[Source, ...]]
     locate: Callable[[Package, Kernel, Source, Fetch], PackageRef | None]
     layout: Callable[[Kernel], Layout]
+    keyrings: tuple[str, ...] = ()
+    keyring_package: str = ""
