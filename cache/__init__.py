@@ -1,1 +1,16 @@
 """Keeps what is held for a kernel: files, their build IDs and their manifest; disk only."""
+
+from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Verification
+from kernsym.cache.places import read_config, store_folder
+from kernsym.cache.store import Held, Store
+
+__all__ = [
+    "Bundle",
+    "BundleFile",
+    "FileRole",
+    "Held",
+    "Store",
+    "Verification",
+    "read_config",
+    "store_folder",
+]

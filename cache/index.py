@@ -1,0 +1,70 @@
+"""Small facts beside the store: banner → kernel, misses with an expiry, last use.
+
+The manifests are the truth; an index that was lost costs a look at every manifest, nothing more.
+JSONDisk, never pickle: a store may be writable by others than its reader.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import diskcache
+
+from kernsym.distros import Kernel, NotPublished
+
+_MISS_SECONDS = 3600.0
+
+
+class Index:
+    """Facts in `folder`, shared between processes.  Use as a context manager or `close()` it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._cache = diskcache.Cache(str(folder), disk=diskcache.JSONDisk, timeout=10)
+
+    def close(self) -> None:
+        self._cache.close()
+
+    def remember_banner(self, banner: str, kernel_key: str) -> None:
+        self._cache.set(_banner_key(banner), kernel_key, retry=True)
+
+    def kernel_of_banner(self, banner: str) -> str | None:
+        """The key of the kernel with exactly this banner, or None."""
+        found = self._cache.get(_banner_key(banner))
+        return found if isinstance(found, str) else None
+
+    def remember_miss(self, kernel: Kernel, error: NotPublished) -> None:
+        """That nobody publishes it.  Only `NotPublished` can be remembered, by its type."""
+        fact = [error.code, error.message, list(error.context), error.hint]
+        self._cache.set(f"miss:{kernel.key}", fact, expire=_MISS_SECONDS, retry=True)
+
+    def miss(self, kernel: Kernel) -> NotPublished | None:
+        """The remembered answer that nobody publishes this kernel, while it holds."""
+        fact = self._cache.get(f"miss:{kernel.key}")
+        if fact is None:
+            return None
+        code, message, context, hint = fact
+        note = "answer of less than an hour ago"
+        return NotPublished(code, message, context=(*context, note), hint=hint)
+
+    def forget_miss(self, kernel: Kernel) -> None:
+        self._cache.delete(f"miss:{kernel.key}", retry=True)
+
+    def touch(self, kernel_key: str) -> None:
+        """Note that a kernel was used now."""
+        self._cache.set(f"used:{kernel_key}", time.time(), retry=True)
+
+    def last_use(self, kernel_key: str) -> float | None:
+        """When a kernel was last used, in seconds since the epoch."""
+        found = self._cache.get(f"used:{kernel_key}")
+        return float(found) if found is not None else None
+
+    def forget_kernel(self, kernel_key: str, banner: str) -> None:
+        self._cache.delete(f"used:{kernel_key}", retry=True)
+        self._cache.delete(_banner_key(banner), retry=True)
+
+
+def _banner_key(banner: str) -> str:
+    return "banner:" + hashlib.sha256(banner.encode()).hexdigest()

@@ -1,0 +1,108 @@
+"""The documents that travel between client and server beside the bundle.
+
+They live here because the two sides may not import each other and both know the store.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from kernsym.cache.bundle import Bundle
+from kernsym.distros import Fingerprint, Kernel
+from kernsym.distros.core.errors import KINDS, KernsymError
+
+
+class Part(str, enum.Enum):
+    """What of a kernel is asked for; each is a job of its own."""
+
+    SYMBOLS = "symbols"  # vmlinux and modules
+    SOURCES = "sources"  # the source tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolsRequest:
+    """Body of `POST /api/v1/symbols`.
+
+    `modules`: the names wanted beside vmlinux, any spelling.  None: they follow in a second
+    request as soon as the requester has seen vmlinux; the pass over the package waits for them
+    for a while, so that it is made once.  `all_modules` overrides it.
+    """
+
+    fingerprint: Fingerprint
+    part: Part = Part.SYMBOLS
+    modules: tuple[str, ...] | None = ()
+    all_modules: bool = False
+
+
+class EventKind(str, enum.Enum):
+    STAGE = "stage"  # something was done or begun; `text` says what
+    PROGRESS = "progress"  # `done` of `total` bytes; total None: unknown
+    VMLINUX = "vmlinux"  # checked, lies at `path` in the kernel's folder, not yet published
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One step of a job.  `id` counts up within the job; the last event is done or failed."""
+
+    id: int
+    kind: EventKind
+    stage: str = ""
+    text: str = ""
+    done: int | None = None
+    total: int | None = None
+    path: str = ""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error as RFC 9457 has it, with our code, kind, context and hint."""
+
+    title: str
+    status: int
+    code: str
+    kind: str
+    type: str = "about:blank"
+    context: tuple[str, ...] = ()
+    hint: str | None = None
+
+    def as_error(self) -> KernsymError:
+        """The error that the other side met."""
+        return KINDS.get(self.kind, KernsymError)(
+            self.code, self.title, context=self.context, hint=self.hint
+        )
+
+
+class JobState(str, enum.Enum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """A job as `GET /api/v1/jobs/ID` and the 202 answer show it."""
+
+    id: str
+    kernel: Kernel
+    part: Part
+    state: JobState
+    last_event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelList:
+    """Answer of `GET /api/v1/kernels`."""
+
+    kernels: tuple[Bundle, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Answer of `GET /healthz`."""
+
+    status: str
+    version: str

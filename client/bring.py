@@ -1,0 +1,66 @@
+"""Asks a server for a kernel's symbols and tells of its progress until they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from kernsym.cache import Bundle
+from kernsym.cache.messages import Event, EventKind, JobStatus, SymbolsRequest
+from kernsym.client.output import Reporter
+from kernsym.client.server_api import ServerApi
+from kernsym.distros import KernsymError
+
+# A job that another request began may end without what this one wants; the next job adds it.
+_MOST_JOBS = 5
+
+ListModules = Callable[[PurePosixPath], tuple[str, ...]]
+
+
+def bring(
+    api: ServerApi,
+    request: SymbolsRequest,
+    reporter: Reporter,
+    list_modules: ListModules | None = None,
+) -> Bundle:
+    """The bundle that answers `request`, once the server has it.
+
+    `list_modules` redeems a request whose `modules` is None: it is called while the job still
+    runs, with the path of the checked vmlinux in the store, and says which modules are wanted.
+    Raises what the server met.
+    """
+    for _ in range(_MOST_JOBS):
+        answer = api.symbols(request)
+        if isinstance(answer, Bundle):
+            return answer
+        request = _follow(api, answer, request, reporter, list_modules)
+    raise KernsymError("no-progress", "the server's jobs end without what was asked for")
+
+
+def _follow(
+    api: ServerApi,
+    job: JobStatus,
+    request: SymbolsRequest,
+    reporter: Reporter,
+    list_modules: ListModules | None,
+) -> SymbolsRequest:
+    """Follow a job to its end; the request that now says what is wanted."""
+    for event in api.events(job.id):
+        if event.kind is EventKind.VMLINUX and request.modules is None and list_modules:
+            folder = PurePosixPath("kernels") / job.kernel.key
+            request = replace(request, modules=list_modules(folder / event.path))
+            api.symbols(request)
+        else:
+            _tell(event, reporter)
+    reporter.end_progress()
+    return request
+
+
+def _tell(event: Event, reporter: Reporter) -> None:
+    if event.kind is EventKind.STAGE:
+        reporter.line(event.stage, event.text)
+    elif event.kind is EventKind.PROGRESS and event.done is not None:
+        reporter.progress(event.stage, event.done, event.total)
+    elif event.problem is not None:
+        raise event.problem.as_error()

@@ -1,0 +1,1 @@
+"""The commands of `kernsym`, one module each; imported when called."""

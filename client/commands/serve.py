@@ -1,0 +1,33 @@
+"""`kernsym serve`: hands over to the server."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from kernsym.client.options import global_options, pass_settings
+from kernsym.client.settings import Settings
+
+
+@click.command()
+@click.option("--listen", metavar="HOST:PORT", help="Listen here [127.0.0.1:8002].")
+@global_options
+@pass_settings
+def serve(settings: Settings, listen: str | None) -> None:
+    """Run the server.
+
+    It serves the store to debuginfod clients and to `kernsym --server`.  Writes need the token in
+    KERNSYM_TOKEN, or in the file that `token_file` in the configuration names.
+    """
+    command = [sys.executable, "-m", "kernsym.server", "--store", str(settings.store_folder())]
+    if listen:
+        command += ["--listen", listen]
+    if settings.config:
+        command += ["--config", str(settings.config)]
+    if settings.offline:
+        command.append("--offline")
+    if settings.verbose:
+        command.append("--verbose")
+    os.execv(sys.executable, command)

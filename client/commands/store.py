@@ -1,0 +1,120 @@
+"""`kernsym ls`, `show`, `rm`: the store of this machine, or a server's."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from kernsym.cache import Bundle, FileRole, Store
+from kernsym.client.options import global_options, pass_settings
+from kernsym.client.output import size
+from kernsym.client.server_api import ServerApi
+from kernsym.client.settings import Settings
+from kernsym.distros import KernsymError, Unusable
+
+
+@click.command()
+@global_options
+@pass_settings
+def ls(settings: Settings) -> None:
+    """List the kernels that the store holds, one a line: key, modules, size, last use."""
+    with _store_or_server(settings) as where:
+        for bundle in _bundles(where):
+            click.echo(_as_json(bundle) if settings.json else _row(bundle, where))
+
+
+@click.command()
+@click.argument("kernel")
+@global_options
+@pass_settings
+def show(settings: Settings, kernel: str) -> None:
+    """Show what is held of KERNEL: its key as `ls` prints it, its uname, or a build ID."""
+    with _store_or_server(settings) as where:
+        bundle = _find(where, kernel)
+        if settings.json:
+            click.echo(_as_json(bundle))
+            return
+        click.echo(f"kernel     {bundle.kernel.key}")
+        click.echo(f"banner     {bundle.verification.banner}")
+        click.echo(f"build ID   {bundle.verification.build_id or 'none'}")
+        click.echo(f"checked    {' and '.join(bundle.verification.by)} equal the dump's")
+        for ref in bundle.packages:
+            signed = f"signed by {ref.signed_by}" if ref.signed_by else "no signature"
+            click.echo(f"package    {ref.package.id}  {ref.origin}  {signed}")
+        if isinstance(where, Store):
+            click.echo(f"folder     {where.folder(bundle.kernel)}")
+        for file in bundle.files:
+            click.echo(f"{file.role.value:<11}{size(file.size):>7}  {file.path}")
+        for name in bundle.absent:
+            click.echo(f"absent     {name}: in no package")
+
+
+@click.command()
+@click.argument("kernel")
+@global_options
+@pass_settings
+def rm(settings: Settings, kernel: str) -> None:
+    """Remove KERNEL (as `show` takes it) and everything that is held of it."""
+    with _store_or_server(settings) as where:
+        bundle = _find(where, kernel)
+        freed = ""
+        if isinstance(where, Store):
+            freed = f", {size(where.disk_usage(bundle.kernel))} freed"
+            where.remove(bundle)
+        else:
+            where.remove(bundle.kernel)
+        settings.reporter().line("removed", f"{bundle.kernel.key}{freed}")
+
+
+@contextlib.contextmanager
+def _store_or_server(settings: Settings) -> Iterator[Store | ServerApi]:
+    """The server that was named, else the store itself: reading it needs no server."""
+    if settings.server_url():
+        with settings.api() as api:
+            yield api
+    else:
+        with contextlib.closing(Store(settings.store_folder())) as store:
+            yield store
+
+
+def _bundles(where: Store | ServerApi) -> tuple[Bundle, ...]:
+    return tuple(where.bundles()) if isinstance(where, Store) else where.kernels()
+
+
+def _find(where: Store | ServerApi, wanted: str) -> Bundle:
+    """The one kernel that `wanted` names.  Raises `Unusable` when it is none or several."""
+    found = [
+        bundle
+        for bundle in _bundles(where)
+        if wanted in (bundle.kernel.key, bundle.kernel.uname)
+        or wanted.lower() in {file.build_id for file in bundle.files if file.build_id}
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise KernsymError("not-held", f"no kernel {wanted} is held", hint="see kernsym ls")
+    raise Unusable(
+        "several-held",
+        f"{wanted} is held in several versions",
+        context=tuple(bundle.kernel.key for bundle in found),
+        hint="name one of these",
+    )
+
+
+def _row(bundle: Bundle, where: Store | ServerApi) -> str:
+    modules = sum(file.role is FileRole.MODULE for file in bundle.files)
+    sources = "sources" if bundle.first(FileRole.SOURCE_TREE) else "-"
+    row = f"{bundle.kernel.key:<60} {modules:>5} modules  {sources:<7}"
+    if isinstance(where, Store):
+        used = where.index.last_use(bundle.kernel.key)
+        day = time.strftime("%Y-%m-%d", time.localtime(used)) if used else "-"
+        row += f"  {size(where.disk_usage(bundle.kernel)):>7}  {day}"
+    return row
+
+
+def _as_json(bundle: Bundle) -> str:
+    return msgspec.json.encode(bundle).decode()

@@ -1,0 +1,91 @@
+"""Copies what a remote server holds into the store of this machine."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, cast
+
+from kernsym.cache import Bundle, BundleFile, FileRole, Store
+from kernsym.client.output import Reporter
+from kernsym.client.server_api import ServerApi
+from kernsym.distros import Refused
+
+
+def copy_files(
+    api: ServerApi, store: Store, bundle: Bundle, names: set[str], reporter: Reporter
+) -> Bundle:
+    """Bring vmlinux and the modules in `names` (kernel's spelling) here; what is here stays.
+
+    Returns the bundle of the local store.
+    """
+    wanted = tuple(
+        file
+        for file in bundle.files
+        if file.role is FileRole.VMLINUX or (file.role is FileRole.MODULE and file.name in names)
+    )
+    held = store.bundle(bundle.kernel)
+    have = set(held.files) if held else set()
+    folder = store.folder(bundle.kernel)
+    with store.lock(bundle.kernel, "symbols"):
+        missing = [file for file in wanted if file not in have]
+        total = sum(file.size for file in missing)
+        before = 0
+        for file in missing:
+            for done in api.download(bundle.kernel, file, _inside(folder, file)):
+                reporter.progress("copy", before + done, total)
+            before += file.size
+    if missing:
+        reporter.line("copy", f"{len(missing)} files from the server")
+    return store.publish(replace(bundle, files=wanted))
+
+
+def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporter) -> Bundle:
+    """Bring the source tree here.  Returns the bundle of the local store."""
+    tree = bundle.first(FileRole.SOURCE_TREE)
+    held = store.bundle(bundle.kernel)
+    if tree is None or (held is not None and tree in held.files):
+        return held or bundle
+    target = _inside(store.folder(bundle.kernel), tree)
+    beside = target.with_name(f".{target.name}.part")
+    with store.lock(bundle.kernel, "sources"):
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            _unpack(api, bundle, beside, reporter)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        beside.replace(target)
+    return store.publish(replace(bundle, files=(tree,)))
+
+
+def _unpack(api: ServerApi, bundle: Bundle, into: Path, reporter: Reporter) -> None:
+    with (
+        api.source_tree(bundle.kernel) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as archive,
+    ):
+        done = 0
+        for member in archive:
+            if not member.isfile() or not _is_inside(member.name):
+                raise Refused("archive-unsafe", f"the server sent {member.name!r} as a source file")
+            target = into / member.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as out:
+                shutil.copyfileobj(cast(IO[bytes], archive.extractfile(member)), out)
+            done += member.size
+            reporter.progress("sources", done, None)
+
+
+def _inside(folder: Path, file: BundleFile) -> Path:
+    """Where a file of a manifest that came over the network goes; never outside of `folder`."""
+    if not _is_inside(file.path):
+        raise Refused("manifest-unsafe", f"the server's manifest names the path {file.path!r}")
+    return folder / file.path
+
+
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    return not path.startswith("/") and not {"", ".", ".."} & set(parts) and "\0" not in path

@@ -1,0 +1,31 @@
+"""Exit statuses, in one table: the only file of the client that knows a number."""
+
+from __future__ import annotations
+
+from kernsym.distros import KernsymError
+
+DONE = 0
+NOT_IDENTIFIED = 3
+INTERRUPTED = 130
+
+_STATUS_OF_KIND = {
+    "fault": 1,
+    "unusable": 2,
+    "not-identified": NOT_IDENTIFIED,
+    "not-published": 4,
+    "could-not-find-out": 5,
+    "refused": 6,
+}
+# A file that is there and shows no kernel is an answer about the dump, not a slip of usage.
+_STATUS_OF_CODE = {
+    "dump-empty": NOT_IDENTIFIED,
+    "dump-foreign": NOT_IDENTIFIED,
+    "dump-no-kernel": NOT_IDENTIFIED,
+    "dump-truncated": NOT_IDENTIFIED,
+    "not-held": 4,
+}
+
+
+def exit_status(error: KernsymError) -> int:
+    """What the process exits with because of an error."""
+    return _STATUS_OF_CODE.get(error.code, _STATUS_OF_KIND.get(error.kind, 1))

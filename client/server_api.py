@@ -1,0 +1,156 @@
+"""A server, as the client sees it: HTTP with `requests`, problems as errors."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar, cast
+
+import msgspec
+import requests
+
+from kernsym.cache import Bundle, BundleFile
+from kernsym.cache.messages import (
+    Event,
+    EventKind,
+    JobStatus,
+    KernelList,
+    Problem,
+    SymbolsRequest,
+)
+from kernsym.distros import CouldNotFindOut, Kernel, KernsymError, Refused
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 10.0
+# Events carry a heartbeat every 15 s, so silence for this long is a dead server.
+_READ_SECONDS = 60.0
+_PIECE = 1 << 20
+
+
+class ServerApi:
+    """The server at `url`; `token` is what it wants to see for writes."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = not url.startswith("http://127.0.0.1:")
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def symbols(self, request: SymbolsRequest) -> Bundle | JobStatus:
+        """The bundle when all that is wanted is held, else the job that brings it."""
+        answer = self._ask("POST", "/api/v1/symbols", data=msgspec.json.encode(request))
+        if answer.status_code == 200:
+            return _decode(answer, Bundle)
+        return _decode(answer, JobStatus)
+
+    def events(self, job_id: str) -> Iterator[Event]:
+        """The events of a job to its last; takes up the thread again when the line breaks."""
+        seen, failures = 0, 0
+        while True:
+            try:
+                for event in self._event_stream(job_id, seen):
+                    seen, failures = event.id, 0
+                    yield event
+                    if event.kind in (EventKind.DONE, EventKind.FAILED):
+                        return
+            except requests.RequestException as error:
+                if failures >= 3:
+                    raise self._unreachable(error) from error
+            failures += 1
+            if failures > 3:
+                raise CouldNotFindOut("server-silent", "the server stopped answering")
+
+    def kernels(self) -> tuple[Bundle, ...]:
+        return _decode(self._ask("GET", "/api/v1/kernels"), KernelList).kernels
+
+    def remove(self, kernel: Kernel) -> None:
+        self._ask("DELETE", f"/api/v1/kernels/{kernel.key}")
+
+    def download(self, kernel: Kernel, file: BundleFile, target: Path) -> Iterator[int]:
+        """Bring one file of a bundle to `target`; yields how many bytes are there.
+
+        What came of an earlier attempt is continued.  Raises `Refused` (`digest-mismatch`).
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        digest = hashlib.sha256()
+        with part.open("a+b") as out:
+            out.seek(0)
+            while piece := out.read(_PIECE):
+                digest.update(piece)
+            there = out.tell()
+            if there > file.size:
+                there = out.truncate(0)
+                digest = hashlib.sha256()
+            if there < file.size or not file.size:
+                answer = self._ask(
+                    "GET",
+                    f"/api/v1/kernels/{kernel.key}/files/{file.path}",
+                    headers={"Range": f"bytes={there}-"} if there else {},
+                    stream=True,
+                )
+                for piece in answer.iter_content(_PIECE):
+                    out.write(piece)
+                    digest.update(piece)
+                    there += len(piece)
+                    yield there
+        if digest.hexdigest() != file.sha256:
+            part.unlink()
+            raise Refused("digest-mismatch", f"{file.path} did not arrive as the server holds it")
+        part.replace(target)
+
+    @contextlib.contextmanager
+    def source_tree(self, kernel: Kernel) -> Iterator[IO[bytes]]:
+        """The source tree of a kernel as an uncompressed tar stream of plain files."""
+        with self._ask("GET", f"/api/v1/kernels/{kernel.key}/sources", stream=True) as answer:
+            answer.raw.decode_content = True
+            yield cast(IO[bytes], answer.raw)
+
+    def _event_stream(self, job_id: str, seen: int) -> Iterator[Event]:
+        headers = {"Last-Event-ID": str(seen), "Accept": "text/event-stream"}
+        path = f"/api/v1/jobs/{job_id}/events"
+        with self._ask("GET", path, headers=headers, stream=True) as answer:
+            for line in answer.iter_lines():
+                if line.startswith(b"data: "):
+                    yield msgspec.json.decode(line[len(b"data: ") :], type=Event)
+
+    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        try:
+            answer = self._session.request(
+                method, self._url + path, timeout=(_CONNECT_SECONDS, _READ_SECONDS), **options
+            )
+        except requests.RequestException as error:
+            raise self._unreachable(error) from error
+        if answer.status_code >= 400:
+            raise _error_of(answer)
+        return answer
+
+    def _unreachable(self, error: requests.RequestException) -> CouldNotFindOut:
+        return CouldNotFindOut(
+            "server-unreachable",
+            f"the server {self._url} cannot be reached",
+            context=(type(error).__name__,),
+            hint="check --server and KERNSYM_URL, or leave them out to work without a server",
+        )
+
+
+def _decode(answer: requests.Response, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise KernsymError(
+            "answer-unreadable",
+            f"the server's answer is not understood: {error}",
+            hint="client and server may be of different versions: see kernsym --version",
+        ) from error
+
+
+def _error_of(answer: requests.Response) -> KernsymError:
+    try:
+        return msgspec.json.decode(answer.content, type=Problem).as_error()
+    except (msgspec.DecodeError, ValueError):
+        return CouldNotFindOut("server-error", f"the server answered {answer.status_code}")

@@ -1,0 +1,67 @@
+"""What flags, environment and configuration file say, as one value for all commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kernsym.client.output import Reporter
+
+if TYPE_CHECKING:
+    from kernsym.client.server_api import ServerApi
+
+
+@dataclass(slots=True)
+class Settings:
+    """The global options as they were given; filled while click reads them.
+
+    `server`: URL of a server to use, None: the embedded one on our own store.
+    """
+
+    server: str | None = None
+    store: Path | None = None
+    config: Path | None = None
+    json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    no_progress: bool = False
+    offline: bool = False
+    _table: dict[str, Any] | None = field(default=None, repr=False)
+
+    def table(self) -> dict[str, Any]:
+        """The configuration file's content, read once."""
+        from kernsym.cache import read_config
+
+        if self._table is None:
+            self._table = read_config(self.config)
+        return self._table
+
+    def store_folder(self) -> Path:
+        from kernsym.cache import store_folder
+
+        return store_folder(self.store, self.table())
+
+    def server_url(self) -> str | None:
+        return self.server or os.environ.get("KERNSYM_URL") or None
+
+    def reporter(self) -> Reporter:
+        return Reporter(quiet=self.quiet, verbose=self.verbose, moving=not self.no_progress)
+
+    @contextmanager
+    def api(self) -> Iterator[ServerApi]:
+        """The server that was named, or an embedded one for as long as the context lasts."""
+        from kernsym.client.server_api import ServerApi
+
+        if url := self.server_url():
+            yield ServerApi(url, os.environ.get("KERNSYM_TOKEN"))
+            return
+        from kernsym.client.embedded import embedded_server
+
+        with embedded_server(
+            self.store_folder(), config=self.config, offline=self.offline, verbose=self.verbose
+        ) as api:
+            yield api

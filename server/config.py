@@ -1,0 +1,131 @@
+"""The server's configuration as one value; see `kernsym.toml` in the README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from kernsym.distros import Source, Unusable, catalog
+
+_DEFAULT_LISTEN = "127.0.0.1:8002"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """What a server is told, resolved.
+
+    `token`: what writes must show, None: writes are refused; `token_for_reads`: reads too.
+    `sources` are the configured ones, asked first; `builtin_sources` False: only those.
+    `offline`: no source is asked at all.
+    """
+
+    store: Path
+    host: str
+    port: int
+    token: str | None = None
+    token_for_reads: bool = False
+    sources: tuple[Source, ...] = ()
+    builtin_sources: bool = True
+    offline: bool = False
+
+
+class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    distro: str
+    kind: Literal["apt", "directory", "snapshot"]
+    url: str
+    suite: str = ""
+    component: str = "main"
+    signed_by: list[str] = []
+    signature: Literal["require", "if-present", "skip"] = "require"
+
+
+class _ServerTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    listen: str = _DEFAULT_LISTEN
+    token_file: str | None = None
+    token_for_reads: bool = False
+
+
+class _BuiltinTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    sources: bool = True
+
+
+class _ConfigTable(msgspec.Struct, kw_only=True):
+    server: _ServerTable = msgspec.field(default_factory=_ServerTable)
+    source: list[_SourceTable] = []
+    builtin: _BuiltinTable = msgspec.field(default_factory=_BuiltinTable)
+
+
+def server_config(
+    table: Mapping[str, Any],
+    *,
+    store: Path,
+    listen: str | None = None,
+    token: str | None = None,
+    offline: bool = False,
+) -> ServerConfig:
+    """The configuration of a server from the file's table and what the flags say.
+
+    Raises `Unusable` (`config-broken`) for an unknown key, a wrong type or an unknown distro.
+    """
+    try:
+        read = msgspec.convert(dict(table), _ConfigTable)
+    except msgspec.ValidationError as error:
+        raise Unusable("config-broken", f"the configuration is not as it should be: {error}") from (
+            error
+        )
+    host, port = split_listen(listen or read.server.listen)
+    return ServerConfig(
+        store=store,
+        host=host,
+        port=port,
+        token=token or _read_token(read.server.token_file),
+        token_for_reads=read.server.token_for_reads,
+        sources=tuple(_source(row) for row in read.source),
+        builtin_sources=read.builtin.sources,
+        offline=offline,
+    )
+
+
+def split_listen(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `[V6]:PORT` or `:PORT` taken apart.
+
+    >>> split_listen("[::1]:80")
+    ('::1', 80)
+    """
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise Unusable("config-broken", f"not HOST:PORT: {text}", hint="such as 127.0.0.1:8002")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _source(row: _SourceTable) -> Source:
+    if row.distro not in catalog():
+        names = ", ".join(catalog())
+        raise Unusable(
+            "config-broken", f"[[source]] names the distro {row.distro!r}", hint=f"known: {names}"
+        )
+    return Source(
+        distro=row.distro,
+        kind=row.kind,
+        url=row.url,
+        suite=row.suite,
+        component=row.component,
+        signed_by=tuple(row.signed_by),
+        signature=row.signature,
+        origin="kernsym.toml",
+    )
+
+
+def _read_token(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text().strip() or None
+    except OSError as error:
+        raise Unusable(
+            "config-broken", f"the token file {path} cannot be read: {error.strerror}"
+        ) from error

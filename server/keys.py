@@ -1,0 +1,15 @@
+"""The objects that routes find in the application; `app.py` puts them there."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from kernsym.cache import Store
+from kernsym.server.config import ServerConfig
+from kernsym.server.jobs import JobBoard
+from kernsym.server.symbols import Symbols
+
+CONFIG = web.AppKey("config", ServerConfig)
+STORE = web.AppKey("store", Store)
+JOBS = web.AppKey("jobs", JobBoard)
+SYMBOLS = web.AppKey("symbols", Symbols)
