@@ -1,0 +1,64 @@
+"""What an ELF file says of itself: its build ID, and the bytes of a section."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection
+
+from kernsym.distros import Refused
+
+_Answer = TypeVar("_Answer")
+
+# The longest build ID that linkers write is a SHA-1; some hand-made ones are longer.
+_MOST_BUILD_ID_DIGITS = 64
+
+
+def build_id(path: Path) -> str | None:
+    """The build ID in lower-case hex; None when the file carries none.
+
+    It is the note of owner `GNU`, type 3: the notes of a vmlinux begin with others.
+    Raises `Refused` (`elf-unreadable`).
+    """
+    return _ask(path, _build_id)
+
+
+def section(path: Path, name: str) -> bytes | None:
+    """The content of a section; None when there is none of that name, or only its outline.
+
+    Raises `Refused` (`elf-unreadable`).
+    """
+    return _ask(path, lambda elf: _section(elf, name))
+
+
+def _ask(path: Path, question: Callable[[ELFFile], _Answer]) -> _Answer:
+    with path.open("rb") as file:
+        try:
+            return question(ELFFile(file))
+        except Exception as error:  # the library raises anything at all on hostile files
+            raise Refused(
+                "elf-unreadable",
+                f"{path.name} is not an ELF file that can be read",
+                context=(f"file  {path}", f"{type(error).__name__}: {error}"),
+            ) from error
+
+
+def _build_id(elf: ELFFile) -> str | None:
+    for notes in elf.iter_sections(type="SHT_NOTE"):
+        assert isinstance(notes, NoteSection)
+        for note in notes.iter_notes():
+            if note["n_name"] == "GNU" and note["n_type"] in ("NT_GNU_BUILD_ID", 3):
+                digits: str = note["n_descdata"].hex()
+                return digits if 8 <= len(digits) <= _MOST_BUILD_ID_DIGITS else None
+    return None
+
+
+def _section(elf: ELFFile, name: str) -> bytes | None:
+    found = elf.get_section_by_name(name)
+    if found is None or found["sh_type"] == "SHT_NOBITS":
+        return None
+    content: bytes = found.data()
+    return content

@@ -1,0 +1,12 @@
+"""Unpacks packages while they come: one pass, wanted members only, flat memory.
+
+    package ─find_payload─► archive.py (libarchive) ─► extract.py (vmlinux, modules, System.map)
+                                                  └──► sources.py (the source tree)
+
+A kind of package is told by its first bytes; it only has to say where its payload lies.
+"""
+
+from kernsym.server.unpack.extract import ExtractedFile, Pass, extract
+from kernsym.server.unpack.sources import SourceTree, extract_sources
+
+__all__ = ["ExtractedFile", "Pass", "SourceTree", "extract", "extract_sources"]

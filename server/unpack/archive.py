@@ -1,0 +1,110 @@
+"""libarchive as a stream: bytes are asked for when needed, members come by one after another.
+
+libarchive-c hides what goes wrong in a read callback: an exception there becomes the end of the
+archive.  So it is kept, the read answered with an error, and the exception raised on this side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from libarchive import ffi
+from libarchive.exception import ArchiveError
+from libarchive.read import ArchiveRead, new_archive_read
+
+from kernsym.server.unpack.deb import corrupt
+
+BLOCK = 1 << 18  # bytes: large enough for few calls, small enough for the processor's cache
+
+
+class EntryType(enum.Enum):
+    FILE = "file"
+    FOLDER = "folder"
+    LINK = "link"
+    SPECIAL = "special"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A member as its header describes it; `size` in bytes."""
+
+    path: str
+    type: EntryType
+    size: int
+
+
+class Archive:
+    """An open archive.  It belongs to the thread that opened it."""
+
+    def __init__(self, pointer: int) -> None:
+        self._pointer = pointer
+        self._reader = ArchiveRead(pointer)
+        self._buffer = ctypes.create_string_buffer(BLOCK)
+
+    def entries(self) -> Iterator[Entry]:
+        """The members in order; the content of each can be read until the next is asked for."""
+        for found in self._reader:
+            path = found.pathname
+            if not isinstance(path, str):
+                raise corrupt("a member's name is not text")
+            yield Entry(path=path, type=_entry_type(found), size=found.size or 0)
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The current member's content; each block is valid until the next is asked for."""
+        view = memoryview(self._buffer).cast("B")
+        while (size := ffi.read_data(self._pointer, self._buffer, BLOCK)) > 0:
+            yield view[:size]
+        if size < 0:  # a warning: libarchive-c lets it pass as a size
+            raise corrupt("a member's content is damaged")
+
+
+@contextlib.contextmanager
+def open_archive(
+    feed: Iterator[bytes] | Iterator[memoryview], *, format_name: str, filter_name: str
+) -> Iterator[Archive]:
+    """An archive over the blocks of `feed`, each used until the next is asked for.
+
+    Formats and filters go by libarchive's names.  One filter is allowed, by name, because some
+    of libarchive's start programs.  Raises what `feed` raises, else `Refused` (`package-corrupt`).
+    """
+    failures: list[BaseException] = []
+    held: list[object] = []  # libarchive reads the last answer until it asks for the next
+
+    def read(_archive: object, _context: object, address: object) -> int:
+        try:
+            data = next(feed, b"")
+            held[:] = [data, pointer := _pointer_to(data)]
+            ctypes.cast(address, ctypes.POINTER(ctypes.c_void_p))[0] = pointer  # type: ignore[arg-type]
+            return len(data)
+        except BaseException as error:
+            failures.append(error)
+            return int(ffi.ARCHIVE_FATAL)
+
+    try:
+        with new_archive_read(format_name, filter_name) as pointer:
+            callback = ffi.READ_CALLBACK(read)  # lives as long as the archive
+            ffi.read_open(pointer, None, ffi.NO_OPEN_CB, callback, ffi.NO_CLOSE_CB)
+            yield Archive(pointer)
+    except ArchiveError as error:
+        if not failures:
+            raise corrupt(str(error)) from error
+    if failures:
+        raise failures[0]
+
+
+def _pointer_to(data: bytes | memoryview) -> ctypes.c_void_p:
+    if isinstance(data, bytes):
+        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
+    return ctypes.cast((ctypes.c_char * len(data)).from_buffer(data), ctypes.c_void_p)
+
+
+def _entry_type(entry: object) -> EntryType:
+    if entry.issym or entry.islnk:  # type: ignore[attr-defined]
+        return EntryType.LINK
+    if entry.isreg:  # type: ignore[attr-defined]
+        return EntryType.FILE
+    return EntryType.FOLDER if entry.isdir else EntryType.SPECIAL  # type: ignore[attr-defined]

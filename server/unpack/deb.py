@@ -1,0 +1,84 @@
+"""Where the payload lies in a .deb: an ar archive whose member `data.tar.*` holds the files.
+
+Layout: deb(5), ar(5).  Only headers are read, so it works while the package still comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kernsym.distros import Refused
+from kernsym.server.growing import ByteSource
+
+MAGIC = b"!<arch>\n"
+_HEADER_SIZE = 60
+_MOST_MEMBERS = 16  # debian-binary, control.tar, data.tar, perhaps a signature
+
+# How libarchive calls the compression, by the member's suffix.
+_FILTERS = {
+    "data.tar": "none",
+    "data.tar.gz": "gzip",
+    "data.tar.xz": "xz",
+    "data.tar.zst": "zstd",
+    "data.tar.bz2": "bzip2",
+    "data.tar.lzma": "lzma",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArMember:
+    """A member of an ar archive: where its content begins, and its size in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+    @property
+    def next_header(self) -> int:
+        """Members begin at even offsets."""
+        return self.offset + self.size + self.size % 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """The packed files: a run of the package, and libarchive's names for how they are packed."""
+
+    offset: int
+    size: int
+    format: str
+    filter: str
+
+
+def find_payload(package: ByteSource) -> Payload:
+    """The payload of a .deb.  Raises `Refused` (`package-corrupt`)."""
+    offset = len(MAGIC)
+    for _ in range(_MOST_MEMBERS):
+        member = parse_header(package.read_at(offset, _HEADER_SIZE), offset)
+        if member.name in _FILTERS:
+            return Payload(
+                offset=member.offset, size=member.size, format="tar", filter=_FILTERS[member.name]
+            )
+        offset = member.next_header
+    raise corrupt(f"no data.tar among its first {_MOST_MEMBERS} members")
+
+
+def parse_header(header: bytes, offset: int) -> ArMember:
+    """The member whose 60 bytes of header stand at `offset`.
+
+    >>> parse_header(b"data.tar.xz     0           0     0     100644  1234      `" + b"\\n", 8)
+    ArMember(name='data.tar.xz', offset=68, size=1234)
+    """
+    size = header[48:58].strip()
+    if len(header) < _HEADER_SIZE or header[58:60] != b"`\n" or not size.isdigit():
+        raise corrupt(f"no member header at offset {offset}")
+    name = header[:16].decode("ascii", "replace").rstrip(" ").rstrip("/")
+    return ArMember(name=name, offset=offset + _HEADER_SIZE, size=int(size))
+
+
+def corrupt(what: str) -> Refused:
+    """The error for a package that is not what it should be."""
+    return Refused(
+        "package-corrupt",
+        f"the package cannot be unpacked: {what}",
+        hint="run again to download it afresh; if it stays so, the mirror's copy is broken",
+    )

@@ -1,0 +1,95 @@
+"""Is this vmlinux the kernel of that dump?  Asked before anything is published."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernsym.cache.bundle import Verification
+from kernsym.distros import Fingerprint, Refused
+from kernsym.server import elf
+
+# linux_banner (init/version.c) ends with a newline; its neighbours are format strings with `%`.
+_BANNER = re.compile(rb"(?:^|\0)(Linux version [^%\0\n]*#[0-9][^%\0\n]*)\n\0")
+
+_UTSNAME = re.compile(r"Linux version (?P<release>\S+) .*?\) (?P<version>#[0-9].*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmlinuxIdentity:
+    """What a vmlinux says it is: `linux_banner` without its newline, build ID in hex or None."""
+
+    banner: str
+    build_id: str | None
+
+
+def read_identity(vmlinux: Path) -> VmlinuxIdentity:
+    """The identity of a vmlinux.
+
+    Raises `Refused`: `elf-unreadable`, `vmlinux-without-banner` (none, or several that differ).
+    """
+    found = set(_BANNER.findall(elf.section(vmlinux, ".rodata") or b""))
+    if len(found) != 1:
+        raise Refused(
+            "vmlinux-without-banner",
+            f"{vmlinux.name} holds {len(found) or 'no'} kernel banner{'s' * (len(found) > 1)}, "
+            "so it cannot be compared with the dump",
+            context=tuple(banner.decode("utf-8", "replace") for banner in sorted(found)),
+        )
+    return VmlinuxIdentity(
+        banner=found.pop().decode("utf-8", "replace"), build_id=elf.build_id(vmlinux)
+    )
+
+
+def check(fingerprint: Fingerprint, identity: VmlinuxIdentity) -> Verification:
+    """How the vmlinux was proven to be the dump's.
+
+    Banner and build ID each prove it; where the dump shows both, both must be equal: an equal
+    banner over another build ID is a rebuild, whose addresses may differ.  Blanks count.  The
+    utsname fields prove it only where the dump shows neither.
+
+    Raises `Refused`: `vmlinux-mismatch`, or `evidence-missing` when the dump shows none of these.
+    """
+    compared = _compare(fingerprint, identity)
+    if not compared:
+        raise Refused(
+            "evidence-missing",
+            "the dump shows nothing that a vmlinux could be checked against",
+            context=("looked for  banner, build ID, utsname release and version",),
+            hint="give the kernel's banner (`Linux version ...`, from its log or `uname -a`)",
+        )
+    different = [name for name, (dump, vmlinux) in compared.items() if dump != vmlinux]
+    if different:
+        raise Refused(
+            "vmlinux-mismatch",
+            f"this vmlinux is not the dump's: {' and '.join(different)} differ"
+            + "s" * (len(different) == 1),
+            context=tuple(
+                line
+                for name, (dump, vmlinux) in compared.items()
+                for line in (f"dump     {name} {dump}", f"vmlinux  {name} {vmlinux}")
+            ),
+        )
+    return Verification(by=tuple(compared), banner=identity.banner, build_id=identity.build_id)
+
+
+def _compare(fingerprint: Fingerprint, identity: VmlinuxIdentity) -> dict[str, tuple[str, str]]:
+    """What both sides show, as (dump's, vmlinux's), by the name that `Verification.by` gives it."""
+    compared = {}
+    if fingerprint.banner:
+        compared["banner"] = (fingerprint.banner, identity.banner)
+    if fingerprint.build_id and identity.build_id:
+        compared["build-id"] = (fingerprint.build_id, identity.build_id)
+    if not compared and fingerprint.release and fingerprint.version:
+        compared["utsname"] = (
+            f"{fingerprint.release} {fingerprint.version}",
+            _utsname(identity.banner),
+        )
+    return compared
+
+
+def _utsname(banner: str) -> str:
+    """Release and version as the banner holds them, blanks untouched."""
+    found = _UTSNAME.match(banner)
+    return f"{found['release']} {found['version']}" if found else ""
