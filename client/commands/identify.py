@@ -14,7 +14,7 @@ from kernsym.client.answers import Answer, answer_dump, answer_text, as_json, li
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.output import printable
 from kernsym.client.settings import Settings
-from kernsym.distros import Outcome, find_banner
+from kernsym.distros import Outcome
 
 _HEAD = 1 << 16
 
@@ -65,15 +65,12 @@ def _is_text(path: Path) -> bool:
     """No dump begins with 64 KiB that hold no NUL; a log does."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    return (
-        bool(head)
-        and b"\0" not in head
-        and find_banner(head.decode(errors="replace")) is not (None)
-    )
+    return bool(head) and b"\0" not in head
 
 
 def _lines(name: str, content: bytes) -> Iterator[Answer]:
-    for number, line in enumerate(content.decode(errors="replace").split("\n"), 1):
+    text = content.decode(errors="replace").removesuffix("\n")
+    for number, line in enumerate(text.split("\n") if content else (), 1):
         yield answer_text(f"{name}:{number}", line)
 
 
