@@ -11,7 +11,7 @@ from kernsym.distros import Fingerprint, Refused
 from kernsym.server import elf
 
 # linux_banner (init/version.c) ends with a newline; its neighbours are format strings with `%`.
-_BANNER = re.compile(rb"(?:^|\0)(Linux version [^%\0\n]*#[0-9][^%\0\n]*)\n\0")
+_BANNER = re.compile(rb"(?:^|\0)(Linux version [^%\0\n]*#[0-9][^%\0\n]*)\n(?=\0)")
 
 _UTSNAME = re.compile(r"Linux version (?P<release>\S+) .*?\) (?P<version>#[0-9].*)")
 

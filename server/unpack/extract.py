@@ -112,10 +112,10 @@ def _write(
     beside = target.with_name(f".{target.name}.part")
     digest = hashlib.sha256()
     size = 0
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = beside.open("wb", buffering=0)
     try:
-        with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file = beside.open("wb", buffering=0)
         with file:
             for block in blocks:
                 digest.update(block)

@@ -1,0 +1,116 @@
+"""The source tree out of a source package."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from kernsym.distros import Layout, Refused, Unusable
+from kernsym.server.unpack import SourceTree, extract_sources
+from tests.deb_writer import COMPRESSIONS, Member, deb, link, tar
+from tests.server.test_unpack import Bytes, written
+
+ROOT = "usr/src/linux-source-6.1"
+LAYOUT = Layout(
+    vmlinux=re.compile("-"),
+    modules=re.compile("-"),
+    source_archive=re.compile(r"usr/src/linux-source-[^/]+\.tar(\.[a-z0-9]+)?"),
+    source_root=ROOT,
+)
+TREE: list[Member] = [
+    ("linux-source-6.1/Makefile", b"VERSION = 6\n"),
+    ("linux-source-6.1/kernel/sched/core.c", b"int schedule;\n" * 100_000),
+    ("linux-source-6.1/kernel/sched/empty.h", b""),
+    link("linux-source-6.1/kernel/link.c", "sched/core.c"),
+    link("linux-source-6.1/outside", "/etc/passwd"),
+]
+
+
+def package(tree: list[Member], suffix: str = ".xz", outer: str = ".xz") -> Bytes:
+    tarball = COMPRESSIONS[suffix](tar(tree))
+    return Bytes(
+        deb(
+            [
+                ("./usr/share/doc/linux-source-6.1/copyright", b"GPL-2"),
+                (f"./{ROOT}.tar{suffix}", tarball),
+            ],
+            outer,
+        )
+    )
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+def test_unpacks_the_tree_without_links(tmp_path: Path, suffix: str) -> None:
+    progress: list[tuple[int, int]] = []
+    tree = extract_sources(
+        package(TREE, suffix), LAYOUT, tmp_path, on_progress=lambda *at: progress.append(at)
+    )
+    assert tree == SourceTree(path=ROOT, files=3, size=12 + 1_400_000)
+    assert written(tmp_path) == {
+        f"{ROOT}/Makefile",
+        f"{ROOT}/kernel/sched/core.c",
+        f"{ROOT}/kernel/sched/empty.h",
+    }
+    assert (tmp_path / ROOT / "kernel/sched/core.c").read_bytes() == b"int schedule;\n" * 100_000
+    assert progress[-1][0] == progress[-1][1] > 0
+
+
+def test_replaces_what_an_earlier_run_left(tmp_path: Path) -> None:
+    for leftover in (f"{ROOT}/old.c", "usr/src/.linux-source-6.1.part/half.c"):
+        (tmp_path / leftover).parent.mkdir(parents=True)
+        (tmp_path / leftover).write_bytes(b"old")
+    extract_sources(package(TREE), LAYOUT, tmp_path)
+    assert not any(path.endswith(("old.c", "half.c")) for path in written(tmp_path))
+    assert (tmp_path / ROOT / "Makefile").is_file()
+
+
+def test_stop_leaves_nothing(tmp_path: Path) -> None:
+    reads = itertools.count()
+    many: list[Member] = [(f"top/{number}.c", bytes([number % 251] * 9)) for number in range(9000)]
+    assert (
+        extract_sources(package(many, "", ""), LAYOUT, tmp_path, stop=lambda: next(reads) > 5)
+        is None
+    )
+    assert written(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("tree", "code"),
+    [
+        ([], "package-corrupt"),
+        ([("one/a.c", b""), ("two/b.c", b"")], "package-unsafe"),
+        ([("a.c", b"")], "package-unsafe"),
+        ([("top/a.c", b""), ("top/../../b.c", b"")], "package-unsafe"),
+        ([("top/a.c", b""), link("top/null", "", tarfile.CHRTYPE)], "package-unsafe"),
+    ],
+    ids=["empty", "two tops", "no top", "parent", "device"],
+)
+def test_refuses_odd_trees(tmp_path: Path, tree: list[Member], code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        extract_sources(package(tree), LAYOUT, tmp_path)
+    assert refused.value.code == code
+    assert written(tmp_path) == set()
+
+
+def test_refuses_a_package_without_source_archive(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no source archive"):
+        extract_sources(Bytes(deb([("./usr/share/doc/a", b"")])), LAYOUT, tmp_path)
+
+
+def test_refuses_a_broken_tarball(tmp_path: Path) -> None:
+    broken = deb([(f"./{ROOT}.tar.xz", COMPRESSIONS[".xz"](tar(TREE))[:-500])])
+    with pytest.raises(Refused) as refused:
+        extract_sources(Bytes(broken), LAYOUT, tmp_path)
+    assert refused.value.code == "package-corrupt"
+    assert written(tmp_path) == set()
+
+
+def test_says_when_the_tree_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "usr").write_bytes(b"")
+    with pytest.raises(Unusable) as unusable:
+        extract_sources(package(TREE), LAYOUT, tmp_path)
+    assert unusable.value.code == "store-unwritable"

@@ -1,0 +1,130 @@
+"""Which vmlinux is accepted for which dump, and how a vmlinux says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kernsym.distros import Fingerprint, Refused
+from kernsym.server.verify import VmlinuxIdentity, check, read_identity
+from tests import elf_writer
+from tests.elf_writer import BANNER, BUILD_ID
+
+RELEASE = "6.1.0-18-amd64"
+VERSION = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.76-1 (2024-02-01)"
+OTHER_BUILD_ID = BUILD_ID[::-1]
+THIS = VmlinuxIdentity(banner=BANNER, build_id=BUILD_ID)
+WITHOUT_BUILD_ID = VmlinuxIdentity(banner=BANNER, build_id=None)
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "identity", "by"),
+    [
+        (Fingerprint(banner=BANNER), THIS, ("banner",)),
+        (Fingerprint(build_id=BUILD_ID), THIS, ("build-id",)),
+        (Fingerprint(banner=BANNER, build_id=BUILD_ID), THIS, ("banner", "build-id")),
+        (Fingerprint(banner=BANNER, build_id=BUILD_ID), WITHOUT_BUILD_ID, ("banner",)),
+        (Fingerprint(release=RELEASE, version=VERSION), THIS, ("utsname",)),
+        (
+            Fingerprint(release=RELEASE, version=VERSION, build_id=BUILD_ID),
+            WITHOUT_BUILD_ID,
+            ("utsname",),
+        ),
+    ],
+)
+def test_accepts(fingerprint: Fingerprint, identity: VmlinuxIdentity, by: tuple[str, ...]) -> None:
+    verification = check(fingerprint, identity)
+    assert verification.by == by
+    assert (verification.banner, verification.build_id) == (identity.banner, identity.build_id)
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "differs"),
+    [
+        (Fingerprint(banner=BANNER.replace("6.1.76-1", "6.1.76-2")), "banner differs"),
+        (Fingerprint(banner=BANNER.replace(" #1", "  #1")), "banner differs"),
+        (Fingerprint(banner=BANNER + " "), "banner differs"),
+        (Fingerprint(banner=BANNER[:80]), "banner differs"),
+        (Fingerprint(build_id=OTHER_BUILD_ID), "build-id differs"),
+        (Fingerprint(banner=BANNER, build_id=OTHER_BUILD_ID), "build-id differs"),
+        (Fingerprint(banner="Linux version 1", build_id=BUILD_ID), "banner differs"),
+        (
+            Fingerprint(banner="Linux version 1", build_id=OTHER_BUILD_ID),
+            "banner and build-id differ",
+        ),
+        (Fingerprint(release="6.1.0-18-cloud-amd64", version=VERSION), "utsname differs"),
+        (Fingerprint(release="6.1.0-18", version=VERSION), "utsname differs"),
+        (Fingerprint(release=RELEASE, version=VERSION[:-1]), "utsname differs"),
+        (Fingerprint(release=RELEASE, version="(2024-02-01)"), "utsname differs"),
+    ],
+)
+def test_refuses_another_kernel(fingerprint: Fingerprint, differs: str) -> None:
+    with pytest.raises(Refused) as refused:
+        check(fingerprint, THIS)
+    assert refused.value.code == "vmlinux-mismatch"
+    assert refused.value.message.endswith(differs)
+    shown = "\n".join(refused.value.context)
+    for side in (fingerprint.banner, fingerprint.build_id, fingerprint.version):
+        assert side is None or side in shown
+
+
+@pytest.mark.parametrize(
+    "fingerprint",
+    [
+        Fingerprint(),
+        Fingerprint(release=RELEASE, machine="x86_64"),
+        Fingerprint(version=VERSION),
+    ],
+)
+def test_refuses_without_evidence(fingerprint: Fingerprint) -> None:
+    with pytest.raises(Refused) as refused:
+        check(fingerprint, THIS)
+    assert refused.value.code == "evidence-missing"
+
+
+def test_a_vmlinux_without_build_id_does_not_answer_for_one() -> None:
+    with pytest.raises(Refused, match="nothing that a vmlinux could be checked against"):
+        check(Fingerprint(build_id=BUILD_ID), WITHOUT_BUILD_ID)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("build_id", [BUILD_ID, None])
+def test_reads_identity(tmp_path: Path, order: str, build_id: str | None) -> None:
+    file = tmp_path / "vmlinux"
+    file.write_bytes(elf_writer.vmlinux(build_id=build_id, order=order))
+    assert read_identity(file) == VmlinuxIdentity(banner=BANNER, build_id=build_id)
+
+
+def test_keeps_blanks_of_the_banner(tmp_path: Path) -> None:
+    banner = "Linux version 2.6.32 (a@b) (gcc version 4.4.7 (Red Hat) ) #1 SMP Tue Nov  4 2014 "
+    file = tmp_path / "vmlinux"
+    file.write_bytes(elf_writer.vmlinux(banner))
+    assert read_identity(file).banner == banner
+
+
+@pytest.mark.parametrize(
+    "rodata",
+    [
+        b"",
+        b"Linux version %s (%s)\n\0",
+        b"Linux version 6.1 (a@b) (gcc) # SMP\n\0",
+        BANNER.encode(),
+        b"\0".join((BANNER.encode() + b"\n", BANNER.replace("#1", "#2").encode() + b"\n", b"")),
+    ],
+    ids=["empty", "format", "no number", "cut", "two"],
+)
+def test_refuses_a_vmlinux_that_does_not_say_one_banner(tmp_path: Path, rodata: bytes) -> None:
+    file = tmp_path / "vmlinux"
+    file.write_bytes(elf_writer.elf([(".rodata", elf_writer.PROGBITS, rodata)]))
+    with pytest.raises(Refused) as refused:
+        read_identity(file)
+    assert refused.value.code == "vmlinux-without-banner"
+
+
+def test_refuses_what_is_no_elf_file(tmp_path: Path) -> None:
+    file = tmp_path / "vmlinux"
+    file.write_bytes(b"\x7fELF" + bytes(range(200)))
+    with pytest.raises(Refused) as refused:
+        read_identity(file)
+    assert refused.value.code == "elf-unreadable"
