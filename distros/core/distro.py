@@ -66,8 +66,13 @@ class Source:
 
     @property
     def place(self) -> str:
-        """The source in a few words: what an error or a `PackageRef` says for it."""
-        return " ".join(filter(None, (self.url.split("://")[-1].rstrip("/"), self.suite)))
+        """The source in a few words for people, without credentials.
+
+        >>> Source(distro="debian", kind="apt", url="http://me:pw@mirror.example/debian/").place
+        'mirror.example/debian'
+        """
+        address = self.url.split("://", 1)[-1].rsplit("@", 1)[-1].rstrip("/")
+        return f"{address} {self.suite}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

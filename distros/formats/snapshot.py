@@ -1,0 +1,125 @@
+"""Every file that Debian ever published, by snapshot.debian.org's JSON interface.
+
+The interface: https://salsa.debian.org/snapshot-team/snapshot/-/blob/master/API
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from kernsym.distros.core.distro import Fetch, Source
+from kernsym.distros.core.errors import CouldNotFindOut
+from kernsym.distros.core.package import Package, PackageRef
+from kernsym.distros.formats import apt_archive
+from kernsym.distros.formats.apt import FormatError
+
+_SHA1 = re.compile(r"[0-9a-f]{40}\Z")
+_TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
+_ARCHIVE = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFile:
+    """One file that the snapshots hold.
+
+    `archive` (`debian`, `debian-security`) and `first_seen` (`20240505T205503Z`) name the first
+    snapshot that it is in; `size` in bytes.
+    """
+
+    name: str
+    sha1: str
+    size: int
+    archive: str
+    first_seen: str
+
+
+def binfiles_url(base: str, package: str, version: str) -> str:
+    """Where the files of one version of a binary package are asked for."""
+    name, number = (word.replace("+", "%2B") for word in (package, version))
+    return f"{base.rstrip('/')}/mr/binary/{name}/{number}/binfiles?fileinfo=1"
+
+
+def parse_binfiles(body: bytes) -> tuple[SnapshotFile, ...]:
+    """The files of the answer to `binfiles_url`; entries that make no sense are left out.
+
+    Raises `FormatError` when it is not such an answer.
+    """
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"it is not JSON: {error}") from error
+    if not isinstance(answer, dict) or not isinstance(answer.get("fileinfo"), dict):
+        raise FormatError("it has no fileinfo")
+    found = []
+    for sha1, rows in answer["fileinfo"].items():
+        for row in rows if isinstance(rows, list) else ():
+            file = _file(sha1, row)
+            if file is not None:
+                found.append(file)
+    return tuple(found)
+
+
+def _file(sha1: str, row: object) -> SnapshotFile | None:
+    if not isinstance(row, dict) or not _SHA1.match(sha1):
+        return None
+    name, size = row.get("name"), row.get("size")
+    archive, first_seen = row.get("archive_name"), row.get("first_seen")
+    if not (isinstance(name, str) and isinstance(size, int) and size > 0):
+        return None
+    if not (isinstance(archive, str) and _ARCHIVE.match(archive)):
+        return None
+    if not (isinstance(first_seen, str) and _TIMESTAMP.match(first_seen)):
+        return None
+    return SnapshotFile(name=name, sha1=sha1, size=size, archive=archive, first_seen=first_seen)
+
+
+def locate(
+    package: Package,
+    source: Source,
+    fetch: Fetch,
+    *,
+    port: str,
+    suites: Mapping[str, Sequence[str]],
+) -> PackageRef | None:
+    """The package in the snapshots; None when they never saw this version.
+
+    Its digest comes from the signed index of the first snapshot that has it: `suites` says, for
+    each archive, which suites to look in.  Where none lists it the SHA-1 that names the file must
+    do, unless the source demands a signature.
+    """
+    base = source.url.rstrip("/")
+    answer = fetch.page(binfiles_url(base, package.name, package.version))
+    if answer is None:
+        return None
+    try:
+        files = parse_binfiles(answer.body)
+    except FormatError as error:
+        raise CouldNotFindOut(
+            "index-unreadable", f"the answer of {source.place} cannot be read: {error}"
+        ) from error
+    file = next((file for file in files if fnmatchcase(file.name, package.id)), None)
+    if file is None:
+        return None
+    url = f"{base}/file/{file.sha1}"
+    for suite in suites.get(file.archive, ()):
+        moment = f"{base}/archive/{file.archive}/{file.first_seen}"
+        dated = replace(source, kind="apt", url=moment, suite=suite)
+        found = apt_archive.locate(package, dated, fetch, port=port)
+        if found is not None:
+            return replace(found, url=url, sha1=file.sha1)
+    if source.signature == "require":
+        raise CouldNotFindOut(
+            "digest-unsigned", f"no signed index of {source.place} was found to list {file.name}"
+        )
+    return PackageRef(
+        package=package,
+        url=url,
+        origin=source.place,
+        why=f"{source.place} saw it first on {file.first_seen}; its SHA-1 is not signed",
+        size=file.size,
+        sha1=file.sha1,
+    )
