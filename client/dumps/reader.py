@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from kernsym.distros import Fingerprint
@@ -22,7 +23,10 @@ class Headers:
     """What a format's headers say, each None where they do not.
 
     `arch` as `uname -m` spells it; `release`, `version`, `machine` are utsname fields;
-    `vmcoreinfo` the raw note text; `compression` of pages: zlib, lzo, snappy, zstd or "".
+    `vmcoreinfo` the raw note text, `vmcoreinfo_from` where it was: `note` or `header`;
+    `phys_base` as x86-64 Linux has it; `compression` of pages: zlib, lzo, snappy, zstd or "";
+    `missing`: bytes that the headers promise and the file lacks, at least; `split`: the file is
+    one part of several.
     """
 
     arch: str | None = None
@@ -30,15 +34,24 @@ class Headers:
     version: str | None = None
     machine: str | None = None
     vmcoreinfo: bytes | None = None
+    vmcoreinfo_from: str | None = None
+    phys_base: int | None = None
     compression: str = ""
+    missing: int = 0
+    split: bool = False
 
 
 class DumpReader(Protocol):
     """An open dump.  Raises `Unusable` from its constructor when the headers do not hold."""
 
     @property
+    def path(self) -> Path:
+        """The file that a debugger is given: for a `.vmem` the `.vmsn` or `.vmss` beside it."""
+        ...
+
+    @property
     def format(self) -> str:
-        """`elf`, `kdump`, `kdump-flattened`, `vmss`, `vmsn`, `raw`."""
+        """`elf`, `kdump`, either with `-flattened`, `vmss`, `vmsn`, `raw`."""
         ...
 
     @property
@@ -55,10 +68,11 @@ class DumpReader(Protocol):
         """
         ...
 
-    def chunks(self) -> Iterator[tuple[int, bytes | memoryview]]:
-        """Physical memory in pieces of some megabytes, ascending, holes and zero runs skipped.
+    def chunks(self) -> Iterator[tuple[int, memoryview]]:
+        """Physical memory in pieces of about a megabyte, ascending, holes skipped.
 
-        Each piece is (address, bytes) and valid until the next is asked for.
+        Each piece is (address, writable view) and valid until the next is asked for.  What cannot
+        be read (a cut file, a broken page) is skipped.
         """
         ...
 
@@ -69,11 +83,12 @@ class DumpReader(Protocol):
 class DumpFacts:
     """What identifying a dump brought to light; `fingerprint` is the part that travels.
 
-    `vmcoreinfo_from`: `note`, `header`, `memory` or None; `banner_from`: `header`, `memory` or
-    None; `banner_address` physical.  `kaslr_offset` (bytes, KERNELOFFSET) and `phys_base` (may be
+    `path`: the file that a debugger is given.  `size` of that file, `memory` covered, in bytes.
+    `vmcoreinfo_from`: `note`, `header`, `memory` or None; `banner_from`: `memory` or None;
+    `banner_address` physical.  `kaslr_offset` (bytes, KERNELOFFSET) and `phys_base` (may be
     negative) are None when unknown.  `rejected`: other banners seen, each with the reason.
     `needs_address`: crash wants `@0x0` after the file's name and the options `--kaslr` and
-    `-m phys_base` (raw memory).
+    `-m phys_base` (raw memory).  `missing` and `split` as in `Headers`.
     """
 
     path: str
@@ -89,3 +104,5 @@ class DumpFacts:
     phys_base: int | None = None
     rejected: tuple[tuple[str, str], ...] = ()
     needs_address: bool = False
+    missing: int = 0
+    split: bool = False

@@ -1,0 +1,148 @@
+"""ELF64 vmcores: /proc/vmcore, `makedumpfile -E`, QEMU's dump-guest-memory, `virsh dump`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kernsym.client.dumps.content import Content
+from kernsym.client.dumps.mapped import Extent, MappedDump, truncated
+from kernsym.client.dumps.notes import Note, parse_notes, vmcoreinfo_text
+from kernsym.client.dumps.reader import Headers, Segment
+from kernsym.distros import Unusable
+
+MAGIC = b"\x7fELF"
+
+_CLASS_64 = 2
+_ET_CORE = 4
+_PT_LOAD, _PT_NOTE = 1, 4
+_PN_XNUM = 0xFFFF  # too many for e_phnum: the count is in section 0's sh_info
+_PROGRAM_HEADER_SIZE = 56
+_MOST_PROGRAM_HEADERS = 500_000  # a paging dump of QEMU has tens of thousands
+_MOST_NOTES = 16 << 20  # bytes: a thousand processors' registers are half a megabyte
+
+_NT_AUXV, _NT_FILE = 6, 0x46494C45  # only cores of programs have these
+
+_TYPES = {1: "an object file or kernel module", 2: "a program or vmlinux", 3: "a shared object"}
+_MACHINES = {  # e_machine and byte order, as `uname -m` spells them
+    (8, "<"): "mips64",
+    (8, ">"): "mips64",
+    (21, "<"): "ppc64le",
+    (21, ">"): "ppc64",
+    (22, ">"): "s390x",
+    (62, "<"): "x86_64",
+    (183, "<"): "aarch64",
+    (243, "<"): "riscv64",
+    (258, "<"): "loongarch64",
+}
+
+# Where x86-64 maps the kernel's image: __START_KERNEL_map up to the modules.
+_IMAGE = range(0xFFFFFFFF80000000, 0xFFFFFFFFC0000000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A program header: the fields that we use, in bytes and addresses."""
+
+    kind: int
+    offset: int
+    vaddr: int
+    paddr: int
+    stored: int
+    size: int
+
+
+def read_elf(content: Content, wrapping: str = "") -> MappedDump:
+    """The dump in `content`; `wrapping` is appended to the format's name.
+
+    Raises `Unusable` (`dump-foreign`, `dump-damaged`, `dump-truncated`).
+    """
+    identity = content.read(0, 64)
+    order = _byte_order(content, identity)
+    kind, machine = struct.unpack_from(order + "HH", identity, 16)
+    if kind != _ET_CORE:
+        raise _foreign(content, _TYPES.get(kind, f"an ELF file of type {kind}"))
+    arch = _MACHINES.get((machine, order))
+    programs = list(_programs(content, identity, order))
+    notes = [
+        note
+        for program in programs
+        if program.kind == _PT_NOTE
+        for note in parse_notes(
+            content.read(program.offset, min(program.stored, _MOST_NOTES)), order
+        )
+    ]
+    if any(note.name == b"CORE" and note.kind in (_NT_AUXV, _NT_FILE) for note in notes):
+        raise _foreign(content, "the core of a program, not of a kernel")
+    loads = [p for p in programs if p.kind == _PT_LOAD and p.paddr != 2**64 - 1]
+    if not any(load.size for load in loads):
+        raise Unusable(
+            "dump-damaged",
+            f"{content.path} is an ELF core without any memory in it",
+            hint="the dump was not finished: look at the log of what made it",
+        )
+    return MappedDump(
+        content,
+        path=content.path,
+        format="elf" + wrapping,
+        headers=_headers(arch, notes, loads),
+        extents=[Extent(p.paddr, p.stored, p.offset) for p in loads if p.stored],
+        covered=[Segment(address=p.paddr, size=p.size) for p in loads if p.size],
+    )
+
+
+def _byte_order(content: Content, identity: bytes) -> str:
+    if len(identity) < 64:
+        raise truncated(content.path, content.size, 64 - len(identity))
+    if identity[4] != _CLASS_64:
+        raise _foreign(content, "a 32-bit ELF file")
+    if identity[5] not in (1, 2):
+        raise Unusable("dump-damaged", f"{content.path}: the ELF header names no byte order")
+    return "<" if identity[5] == 1 else ">"
+
+
+def _programs(content: Content, identity: bytes, order: str) -> Iterator[_Program]:
+    """The program headers, found by e_phoff: QEMU puts a section table before them."""
+    start, sections = struct.unpack_from(order + "QQ", identity, 32)
+    entry, count = struct.unpack_from(order + "HH", identity, 54)
+    if count == _PN_XNUM:
+        section = content.read(sections, 64)
+        if len(section) < 64:
+            raise truncated(content.path, content.size, sections + 64 - content.size)
+        (count,) = struct.unpack_from(order + "I", section, 44)
+    if entry < _PROGRAM_HEADER_SIZE or not 0 < count <= _MOST_PROGRAM_HEADERS:
+        raise Unusable(
+            "dump-damaged",
+            f"{content.path}: the ELF header describes {count} program headers of {entry} bytes",
+        )
+    if start + entry * count > content.size:
+        raise truncated(content.path, content.size, start + entry * count - content.size)
+    step = 4096
+    for first in range(0, count, step):
+        table = content.read(start + first * entry, min(step, count - first) * entry)
+        for at in range(0, len(table) - _PROGRAM_HEADER_SIZE + 1, entry):
+            kind, _, offset, vaddr, paddr, stored, size = struct.unpack_from(
+                order + "IIQQQQQ", table, at
+            )
+            if kind in (_PT_LOAD, _PT_NOTE):
+                yield _Program(kind, offset, vaddr, paddr, stored, max(size, stored))
+
+
+def _headers(arch: str | None, notes: list[Note], loads: list[_Program]) -> Headers:
+    text = vmcoreinfo_text(notes)
+    image = next((p for p in loads if p.vaddr in _IMAGE), None) if arch == "x86_64" else None
+    return Headers(
+        arch=arch,
+        vmcoreinfo=text,
+        vmcoreinfo_from="note" if text is not None else None,
+        phys_base=image.paddr - (image.vaddr - _IMAGE.start) if image else None,
+    )
+
+
+def _foreign(content: Content, what: str) -> Unusable:
+    return Unusable(
+        "dump-foreign",
+        f"{content.path} is {what}, expected a dump of a kernel's memory",
+        hint="give the dump (vmcore, .vmss, …); symbols are found for it, not given",
+    )
