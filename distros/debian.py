@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Source
 from kernsym.distros.core.kernel import Kernel
@@ -205,7 +204,7 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     ours = {*_CODENAMES.values(), *_ALIASES}
     mirrors = apt_archive.mirrors(
         [source for source in given if source.distro != "*" or source.component == "main"],
-        ours=ours, usual=usual, security=security, keyring=_KEYRING,
+        distro="debian", ours=ours, usual=usual, security=security, keyring=_KEYRING,
     )  # fmt: skip
     return apt_archive.unique((*mirrors, *_built_in(kernel, usual, security)))
 
@@ -251,9 +250,9 @@ def _built_in(
 def _snapshot_suites(kernel: Kernel) -> dict[str, tuple[str, ...]]:
     """Where a version stood first, by snapshot.debian.org's names of the archives."""
     usual, security = _suites(kernel)
-    entry = [suite for suite in usual if suite.endswith(("-backports", "-proposed-updates"))]
+    entry = tuple(suite for suite in usual if suite.endswith(("-backports", "-proposed-updates")))
     unstable = "experimental" if kernel.release == "experimental" else "sid"
-    return {"debian": (*entry, unstable), "debian-security": security}
+    return {"debian": (*entry, unstable), "debian-security": security, "debian-backports": entry}
 
 
 def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> PackageRef | None:

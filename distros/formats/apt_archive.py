@@ -21,6 +21,7 @@ _SUFFIXES = (".xz", ".gz", ".bz2", "")
 def mirrors(
     given: Iterable[Source],
     *,
+    distro: str,
     ours: Container[str],
     usual: Sequence[str],
     security: Sequence[str],
@@ -29,14 +30,16 @@ def mirrors(
     """The given sources, and their mirrors with more suites that may hold a kernel.
 
     Configured ones come as they stand; an apt one without a suite stands for all the suites.  The
-    machine's (their `distro` is "*") follow when their series is one of `ours`, suites in the
-    order of `security` and `usual` first; then the same mirrors with those suites.
+    machine's (their `distro` is "*", and becomes `distro`) follow when their series is one of
+    `ours`, suites in the order of `security` and `usual` first; then the same mirrors with those
+    suites, for which the distribution's `keyring` is good too.
     """
     likely = (*security, *usual)
     machine = []
     for source in given:
         if source.distro == "*":
-            machine += [source] if re.split("[-/]", source.suite)[0] in ours else []
+            if re.split("[-/]", source.suite)[0] in ours:
+                machine.append(replace(source, distro=distro))
         elif source.kind == "apt" and not source.suite:
             yield from (replace(source, suite=suite) for suite in likely)
         else:
