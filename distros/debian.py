@@ -30,7 +30,7 @@ _LINES = {
     (4, 19): "10", (5, 10): "11", (6, 1): "12", (6, 12): "13",
 }  # fmt: skip
 _FIRST_WITH_DEBUG = (2, 6, 27)  # lenny's 2.6.26 has no -dbg packages, squeeze's 2.6.32 has them
-_NEWEST_ARCHIVED = 10  # releases up to here are on archive.debian.org only
+_NEWEST_ARCHIVED = 10  # releases up to here are on archive.debian.org alone
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _RETIRED_KEYRING = "/usr/share/keyrings/debian-archive-removed-keys.gpg"
@@ -228,22 +228,21 @@ def _suites(kernel: Kernel) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _built_in(
     kernel: Kernel, usual: tuple[str, ...], security: tuple[str, ...]
 ) -> Iterator[Source]:
-    number = int(kernel.release) if kernel.release.isdigit() else None
-    places = [
-        ("http://debug.mirrors.debian.org/debian-debug", [f"{one}-debug" for one in usual[:1]])
-    ]
-    if number is not None and number <= _NEWEST_ARCHIVED + 1:
-        places.insert(0, ("http://archive.debian.org/debian", list(usual)))
-        places.insert(0, ("http://archive.debian.org/debian-security", list(security)))
-    if number is None or number > _NEWEST_ARCHIVED:
-        places.insert(0, ("http://ftp.debian.org/debian", list(usual)))
-        places.insert(0, ("http://security.debian.org/debian-security", list(security)))
-    keys = (_KEYRING, _RETIRED_KEYRING)
-    for url, suites in places:
+    number = int(kernel.release) if kernel.release.isdigit() else _NEWEST_ARCHIVED + 2
+    every, debug = (_KEYRING, _RETIRED_KEYRING), tuple(f"{suite}-debug" for suite in usual[:1])
+    places: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
+    if number > _NEWEST_ARCHIVED:
+        places += [("http://security.debian.org/debian-security", security, every[:1])]
+        places += [("http://ftp.debian.org/debian", usual, every[:1])]
+    if number <= _NEWEST_ARCHIVED + 1:  # the newest but one moves there while it is still served
+        places += [("http://archive.debian.org/debian-security", security, every)]
+        places += [("http://archive.debian.org/debian", usual, every)]
+    places += [("http://debug.mirrors.debian.org/debian-debug", debug, every[:1])]
+    for url, suites, keys in places:
         for suite in suites:
             yield Source(distro="debian", kind="apt", url=url, suite=suite, signed_by=keys)
     yield Source(
-        distro="debian", kind="snapshot", url=_SNAPSHOT, signed_by=keys, signature="if-present"
+        distro="debian", kind="snapshot", url=_SNAPSHOT, signed_by=every, signature="if-present"
     )
 
 

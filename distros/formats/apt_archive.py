@@ -31,8 +31,8 @@ def mirrors(
 
     Configured ones come as they stand; an apt one without a suite stands for all the suites.  The
     machine's (their `distro` is "*", and becomes `distro`) follow when their series is one of
-    `ours`, suites in the order of `security` and `usual` first; then the same mirrors with those
-    suites, for which the distribution's `keyring` is good too.
+    `ours`: the suites that may hold the kernel (`security`, then `usual`), the same mirrors with
+    those suites, for which the distribution's `keyring` is good too, and the other suites last.
     """
     likely = (*security, *usual)
     machine = []
@@ -44,12 +44,14 @@ def mirrors(
             yield from (replace(source, suite=suite) for suite in likely)
         else:
             yield source
-    yield from sorted(machine, key=lambda source: (*likely, source.suite).index(source.suite))
+    named = [source for source in machine if source.suite in likely]
+    yield from sorted(named, key=lambda source: likely.index(source.suite))
     for source in machine:
-        signed_by = (*source.signed_by, keyring) if source.signed_by else ()
+        signed_by = dict.fromkeys((*source.signed_by, keyring)) if source.signed_by else ()
         of_security = source.suite.endswith(("-security", "/updates"))
         for suite in security if of_security else usual:
-            yield replace(source, suite=suite, signed_by=signed_by)
+            yield replace(source, suite=suite, signed_by=tuple(signed_by))
+    yield from machine
 
 
 def unique(sources: Iterable[Source]) -> tuple[Source, ...]:
