@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernsym.client.dumps.content import Content
 from kernsym.client.dumps.mapped import Extent, MappedDump, truncated
 from kernsym.client.dumps.notes import Note, parse_notes, vmcoreinfo_text
-from kernsym.client.dumps.reader import Headers, Segment
+from kernsym.client.dumps.reader import Headers
 from kernsym.distros import Unusable
 
 MAGIC = b"\x7fELF"
@@ -19,7 +19,7 @@ _ET_CORE = 4
 _PT_LOAD, _PT_NOTE = 1, 4
 _PN_XNUM = 0xFFFF  # too many for e_phnum: the count is in section 0's sh_info
 _PROGRAM_HEADER_SIZE = 56
-_MOST_PROGRAM_HEADERS = 500_000  # a paging dump of QEMU has tens of thousands
+_MOST_PROGRAM_HEADERS = 300_000  # a dump with paging has tens of thousands
 _MOST_NOTES = 16 << 20  # bytes: a thousand processors' registers are half a megabyte
 
 _NT_AUXV, _NT_FILE = 6, 0x46494C45  # only cores of programs have these
@@ -41,11 +41,11 @@ _MACHINES = {  # e_machine and byte order, as `uname -m` spells them
 _IMAGE = range(0xFFFFFFFF80000000, 0xFFFFFFFFC0000000)
 
 
-@dataclass(frozen=True, slots=True)
-class _Program:
-    """A program header: the fields that we use, in bytes and addresses."""
+class _Program(NamedTuple):
+    """A program header, its fields in the file's order; bytes and addresses."""
 
     kind: int
+    flags: int
     offset: int
     vaddr: int
     paddr: int
@@ -76,7 +76,7 @@ def read_elf(content: Content, wrapping: str = "") -> MappedDump:
     if any(note.name == b"CORE" and note.kind in (_NT_AUXV, _NT_FILE) for note in notes):
         raise _foreign(content, "the core of a program, not of a kernel")
     loads = [p for p in programs if p.kind == _PT_LOAD and p.paddr != 2**64 - 1]
-    if not any(load.size for load in loads):
+    if not any(load.size or load.stored for load in loads):
         raise Unusable(
             "dump-damaged",
             f"{content.path} is an ELF core without any memory in it",
@@ -88,7 +88,7 @@ def read_elf(content: Content, wrapping: str = "") -> MappedDump:
         format="elf" + wrapping,
         headers=_headers(arch, notes, loads),
         extents=[Extent(p.paddr, p.stored, p.offset) for p in loads if p.stored],
-        covered=[Segment(address=p.paddr, size=p.size) for p in loads if p.size],
+        covered=[(p.paddr, p.size) for p in loads if p.size],
     )
 
 
@@ -118,15 +118,14 @@ def _programs(content: Content, identity: bytes, order: str) -> Iterator[_Progra
         )
     if start + entry * count > content.size:
         raise truncated(content.path, content.size, start + entry * count - content.size)
+    layout = struct.Struct(order + "IIQQQQQ")
     step = 4096
     for first in range(0, count, step):
         table = content.read(start + first * entry, min(step, count - first) * entry)
         for at in range(0, len(table) - _PROGRAM_HEADER_SIZE + 1, entry):
-            kind, _, offset, vaddr, paddr, stored, size = struct.unpack_from(
-                order + "IIQQQQQ", table, at
-            )
-            if kind in (_PT_LOAD, _PT_NOTE):
-                yield _Program(kind, offset, vaddr, paddr, stored, max(size, stored))
+            program = _Program._make(layout.unpack_from(table, at))
+            if program.kind in (_PT_LOAD, _PT_NOTE):
+                yield program
 
 
 def _headers(arch: str | None, notes: list[Note], loads: list[_Program]) -> Headers:

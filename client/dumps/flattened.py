@@ -19,7 +19,7 @@ _HEADER_SIZE = 4096  # MAX_SIZE_MDF_HEADER
 _RECORD = struct.Struct(">qq")
 _END = _RECORD.pack(-1, -1)
 _TYPE_FLAT, _VERSION_FLAT = 1, 1
-_STEP = 4096  # records indexed at a time
+_STEP = 256  # records indexed at a time, then half as many as there are
 _MOST_RECORDS = 5_000_000  # of 16 KiB as a rule; 24 bytes of index each
 _MOST_STRANDS = 64
 
@@ -108,7 +108,7 @@ class FlattenedContent:
             found = [record for strand in self._strands for record in strand.overlaps(start, stop)]
             if self._indexed or _covered(found, start, stop):
                 return found
-            self._index(max(_STEP, self._records))
+            self._index(max(_STEP, self._records // 2))
 
     def _index(self, count: int) -> None:
         """Go through `count` more records."""

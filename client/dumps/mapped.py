@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from kernsym.client.dumps.content import Content
 from kernsym.client.dumps.reader import Headers, Segment
@@ -14,9 +15,11 @@ from kernsym.distros import Unusable
 CHUNK = 1 << 20  # fits a second-level cache, so that searching what was read costs little
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """`size` bytes of physical memory from `address` on, stored at `offset`."""
+class Extent(NamedTuple):
+    """`size` bytes of physical memory from `address` on, stored at `offset`.
+
+    A tuple, because a dump of a page table has a hundred thousand.
+    """
 
     address: int
     size: int
@@ -26,8 +29,8 @@ class Extent:
 class MappedDump:
     """Memory that lies in the file uncompressed; ELF, VMware and raw dumps differ in the map.
 
-    `content` holds the extents' bytes; `covered` are the segments that the headers describe, of
-    which the extents store a part (the rest reads as zeros).
+    `content` holds the extents' bytes; `covered` (address, size) is memory that the headers
+    describe, of which the extents store a part (the rest reads as zeros).
     """
 
     def __init__(
@@ -38,14 +41,14 @@ class MappedDump:
         format: str,
         headers: Headers,
         extents: Iterable[Extent],
-        covered: Iterable[Segment] = (),
+        covered: Iterable[tuple[int, int]] = (),
     ) -> None:
         self.path = path
         self.format = format
         self._content = content
         self._extents = disjoint(extents)
         self._addresses = [extent.address for extent in self._extents]
-        stored = (Segment(address=e.address, size=e.size) for e in self._extents)
+        stored = ((extent.address, extent.size) for extent in self._extents)
         self._segments = join([*stored, *covered])
         missing = content.missing
         if missing is None:
@@ -114,35 +117,31 @@ def disjoint(extents: Iterable[Extent]) -> list[Extent]:
     every mapping of a page table); the bytes are the same.
     """
     result: list[Extent] = []
-    covered = 0
-    for extent in sorted(extents, key=lambda e: e.address):
-        end = extent.address + extent.size
+    covered = last_offset = 0
+    for address, size, offset in sorted(extents):
+        end = address + size
         if end <= covered:
             continue
-        skip = max(0, covered - extent.address)
-        address, offset = extent.address + skip, extent.offset + skip
-        last = result[-1] if result else None
-        if (
-            last is not None
-            and last.address + last.size == address
-            and last.offset + last.size == offset
-        ):
-            result[-1] = Extent(last.address, last.size + end - address, last.offset)
-        else:
-            result.append(Extent(address, end - address, offset))
-        covered = end
+        skip = max(0, covered - address)
+        if result and skip + address == covered and offset + skip == last_offset:
+            address, _, offset = result.pop()
+            skip = 0
+        result.append(Extent(address + skip, end - address - skip, offset + skip))
+        covered, last_offset = end, offset + end - address
     return result
 
 
-def join(segments: Iterable[Segment]) -> tuple[Segment, ...]:
-    """The segments ascending, those that touch or overlap made one."""
+def join(ranges: Iterable[tuple[int, int]]) -> tuple[Segment, ...]:
+    """The ranges (address, size) ascending, those that touch or overlap made one."""
     result: list[Segment] = []
-    for segment in sorted(segments, key=lambda s: s.address):
-        end = segment.address + segment.size
-        if result and segment.address <= result[-1].address + result[-1].size:
-            first = result[-1].address
-            size = max(result[-1].size, end - first)
-            result[-1] = Segment(address=first, size=size)
+    start = end = -1
+    for address, size in sorted(ranges):
+        if address > end:
+            if end >= 0:
+                result.append(Segment(address=start, size=end - start))
+            start, end = address, address + size
         else:
-            result.append(segment)
+            end = max(end, address + size)
+    if end >= 0:
+        result.append(Segment(address=start, size=end - start))
     return tuple(result)
