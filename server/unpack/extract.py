@@ -114,14 +114,11 @@ def _write(
     size = 0
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        file = beside.open("wb", buffering=0)
     try:
-        with file:
+        with writing(target), beside.open("wb") as file:
             for block in blocks:
                 digest.update(block)
-                size += len(block)
-                with writing(target):
-                    file.write(block)
+                size += file.write(block)
         build_id = _build_id(beside) if kind in _ELF_KINDS else None
         with writing(target):
             beside.replace(target)

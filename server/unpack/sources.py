@@ -114,7 +114,7 @@ def _unpack_tree(tarball: Archive, allowance: Allowance, folder: Path) -> tuple[
 
 def _write(place: Path, blocks: Iterable[memoryview]) -> int:
     size = 0
-    with writing(place), place.open("wb", buffering=0) as file:
+    with writing(place), place.open("wb") as file:
         for block in blocks:
             size += file.write(block)
     return size

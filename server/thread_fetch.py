@@ -1,0 +1,65 @@
+"""The door that the distributions' code is given: synchronous, with signatures checked."""
+
+from __future__ import annotations
+
+import re
+
+from kernsym.distros import Page, Refused, Source
+from kernsym.server.signatures import keyrings_of, verify_clear_signed, verify_detached
+from kernsym.server.upstream import Upstream
+
+_CLEAR_SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
+
+
+class ThreadFetch:
+    """`kernsym.distros.Fetch` for code that runs in a thread beside the upstream's event loop."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def page(self, url: str, *, sha256: str | None = None, fresh: bool = False) -> Page | None:
+        """As `Fetch.page`."""
+        body = self._upstream.from_thread(self._upstream.page(url, sha256=sha256, fresh=fresh))
+        return None if body is None else Page(url=url, body=body)
+
+    def signed(self, url: str, source: Source, *, detached: str | None = None) -> Page | None:
+        """As `Fetch.signed`.
+
+        Raises `Refused` (`signature-missing`, `signature-bad`) and `CouldNotFindOut`
+        (`keyring-missing`) as far as the source demands a signature.
+        """
+        page = self.page(url)
+        if page is None:
+            return None
+        if detached is None:
+            return _check_clear_signed(page, source)
+        if source.signature == "skip":
+            return page
+        signature = self.page(detached)
+        if signature is not None:
+            signer = verify_detached(page.body, signature.body, keyrings_of(source))
+            return Page(url=url, body=page.body, signed_by=signer)
+        if source.signature == "if-present":
+            return page
+        raise Refused("signature-missing", "the index is not signed", context=(f"no {detached}",))
+
+
+def _check_clear_signed(page: Page, source: Source) -> Page:
+    is_signed = page.body.startswith(_CLEAR_SIGNED)
+    if source.signature == "skip" or (source.signature == "if-present" and not is_signed):
+        return Page(url=page.url, body=unwrap(page.body))
+    signed = verify_clear_signed(page.body, keyrings_of(source))
+    return Page(url=page.url, body=signed.body, signed_by=signed.fingerprint)
+
+
+def unwrap(body: bytes) -> bytes:
+    r"""The text of a clear-signed page (RFC 9580, 7), nothing checked; another page as it is.
+
+    >>> unwrap(b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n- -a\n"
+    ...        b"-----BEGIN PGP SIGNATURE-----\n...")
+    b'-a\n'
+    """
+    if not body.startswith(_CLEAR_SIGNED):
+        return body
+    text = body.partition(b"\n\n")[2].partition(b"-----BEGIN PGP SIGNATURE-----")[0]
+    return re.sub(rb"(?m)^- ", b"", text)
