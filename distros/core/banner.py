@@ -12,7 +12,7 @@ import html
 import re
 from dataclasses import dataclass
 
-_START = re.compile(r"Linux\s*\(?\s*version\s*(?P<release>[0-9][^\s(<\"'`]*)", re.IGNORECASE)
+_START = re.compile(r"Linux\s*(?:\(\s*)?version\s*(?P<release>[0-9][^\s(<\"'`]*)", re.IGNORECASE)
 _BUILD_NUMBER = re.compile(r"#(?P<number>[0-9]+)")
 _YEAR = re.compile(r"\b(?:19|20)[0-9]{2}\b")
 # CONFIG_VERSION_SIGNATURE: printed by the kernel, absent from utsname.version.
@@ -30,6 +30,7 @@ _QUOTE_MARKS = re.compile(r"\A[>|\s]*")
 # A line that begins like this is the log's next record, not the rest of a wrapped one.
 _NEXT_RECORD = re.compile(r"\s*(?:\[\s*[0-9]+\.[0-9]+\]|<[0-9]>|[A-Z][a-z]{2}\s+[0-9]+\s[0-9]+:)")
 _MOST_LINES = 6
+_MOST_GROUPS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ def _parse(line: str, release: str, end: int) -> Banner:
     """The fields of a line that begins with the banner; `end` is where the release ends."""
     rest = " ".join(line[end:].split())
     groups = []
-    while rest.startswith("("):
+    while rest.startswith("(") and len(groups) < _MOST_GROUPS:
         group, rest = _take_parenthesised(rest)
         groups.append(group)
     mark = builder = compiler = ""

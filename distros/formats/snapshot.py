@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from kernsym.distros.core.distro import Fetch, Source
-from kernsym.distros.core.errors import CouldNotFindOut
+from kernsym.distros.core.errors import CouldNotFindOut, Refused
 from kernsym.distros.core.package import Package, PackageRef
 from kernsym.distros.formats import apt_archive
 from kernsym.distros.formats.apt import FormatError
@@ -27,7 +27,7 @@ class SnapshotFile:
     """One file that the snapshots hold.
 
     `archive` (`debian`, `debian-security`) and `first_seen` (`20240505T205503Z`) name the first
-    snapshot that it is in; `size` in bytes.
+    snapshot that it is in, "" when it is not told; `size` in bytes.
     """
 
     name: str
@@ -67,14 +67,16 @@ def _file(sha1: str, row: object) -> SnapshotFile | None:
     if not isinstance(row, dict) or not _SHA1.match(sha1):
         return None
     name, size = row.get("name"), row.get("size")
-    archive, first_seen = row.get("archive_name"), row.get("first_seen")
-    if not (isinstance(name, str) and isinstance(size, int) and size > 0):
+    if not (isinstance(name, str) and "/" not in name and isinstance(size, int) and size > 0):
         return None
-    if not (isinstance(archive, str) and _ARCHIVE.match(archive)):
-        return None
-    if not (isinstance(first_seen, str) and _TIMESTAMP.match(first_seen)):
-        return None
-    return SnapshotFile(name=name, sha1=sha1, size=size, archive=archive, first_seen=first_seen)
+    archive, first_seen = str(row.get("archive_name")), str(row.get("first_seen"))
+    return SnapshotFile(
+        name=name,
+        sha1=sha1,
+        size=size,
+        archive=archive if _ARCHIVE.match(archive) else "",
+        first_seen=first_seen if _TIMESTAMP.match(first_seen) else "",
+    )
 
 
 def locate(
@@ -88,8 +90,8 @@ def locate(
     """The package in the snapshots; None when they never saw this version.
 
     Its digest comes from the signed index of the first snapshot that has it: `suites` says, for
-    each archive, which suites to look in.  Where none lists it the SHA-1 that names the file must
-    do, unless the source demands a signature.
+    each archive, which suites to look in.  Where none that can be checked lists it, the SHA-1 that
+    names the file must do, unless the source demands a signature.
     """
     base = source.url.rstrip("/")
     answer = fetch.page(binfiles_url(base, package.name, package.version))
@@ -101,23 +103,31 @@ def locate(
         raise CouldNotFindOut(
             "index-unreadable", f"the answer of {source.place} cannot be read: {error}"
         ) from error
-    file = next((file for file in files if fnmatchcase(file.name, package.id)), None)
-    if file is None:
-        return None
-    url = f"{base}/file/{file.sha1}"
-    for suite in suites.get(file.archive, ()):
-        moment = f"{base}/archive/{file.archive}/{file.first_seen}"
-        dated = replace(source, kind="apt", url=moment, suite=suite)
-        found = apt_archive.locate(package, dated, fetch, port=port)
-        if found is not None:
-            return replace(found, url=url, sha1=file.sha1)
+    files = tuple(file for file in files if fnmatchcase(file.name, package.id))
+    for file in files:
+        for suite in suites.get(file.archive, ()) if file.first_seen else ():
+            moment = f"{base}/archive/{file.archive}/{file.first_seen}"
+            dated = replace(source, kind="apt", url=moment, suite=suite)
+            try:
+                found = apt_archive.locate(package, dated, fetch, port=port)
+            except Refused as error:
+                # Signatures of long ago use digests that are not accepted any more.
+                if source.signature == "require" or not error.code.startswith("signature-"):
+                    raise
+                continue
+            if found is not None:
+                return replace(found, url=f"{base}/file/{file.sha1}", sha1=file.sha1)
+    return _unsigned(package, source, files[0]) if files else None
+
+
+def _unsigned(package: Package, source: Source, file: SnapshotFile) -> PackageRef:
     if source.signature == "require":
         raise CouldNotFindOut(
             "digest-unsigned", f"no signed index of {source.place} was found to list {file.name}"
         )
     return PackageRef(
-        package=package,
-        url=url,
+        package=replace(package, id=file.name),
+        url=f"{source.url.rstrip('/')}/file/{file.sha1}",
         origin=source.place,
         why=f"{source.place} saw it first on {file.first_seen}; its SHA-1 is not signed",
         size=file.size,
