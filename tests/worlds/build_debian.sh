@@ -33,9 +33,10 @@ install_tools() {
     done
     [ -z "$missing" ] && return
     say "installing$missing"
+    [ "$(id -u)" -eq 0 ] || { echo "as root: apt-get install$missing" >&2; exit 1; }
+    apt-get update -qq
     # shellcheck disable=SC2086 # a list of names
-    apt-get install -qq -y --no-install-recommends $missing >/dev/null ||
-        { echo "as root: apt-get install$missing" >&2; exit 1; }
+    apt-get install -qq -y --no-install-recommends $missing >/dev/null
 }
 
 get_source() {
