@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from kernsym.client.dumps.content import Content
+from kernsym.client.dumps.mapped import truncated
 from kernsym.distros import Unusable
 
 MAGIC = b"makedumpfile\0"
@@ -56,11 +57,14 @@ class FlattenedContent:
     def __init__(self, wrapped: Content) -> None:
         self.path = wrapped.path
         self._wrapped = wrapped
-        kind, version = _RECORD.unpack(wrapped.read(16, 16).ljust(16, b"\0"))
+        if wrapped.size < _HEADER_SIZE:
+            raise truncated(wrapped.path, wrapped.size, _HEADER_SIZE - wrapped.size)
+        kind, version = _RECORD.unpack(wrapped.read(16, 16))
         if kind != _TYPE_FLAT or version != _VERSION_FLAT:
             raise Unusable(
                 "dump-damaged",
                 f"{wrapped.path} is flattened in an unknown way: type {kind}, version {version}",
+                hint="put it together with `makedumpfile -R FILE < DUMP`",
             )
         # Writers interleave a few ascending parts (bitmaps, descriptors, pages): a strand each.
         self._strands = [_Strand()]

@@ -61,15 +61,18 @@ def _hits(
     longest = max(map(len, reach))
     end, tail = -1, b""
     for address, view in reader.chunks():
-        # A mark may lie across the border of two pieces.
-        seam = bytearray(tail + view[: longest - 1] if end == address else b"")
-        for start, part in ((address - len(tail), memoryview(seam)), (address, view)):
-            for needle, size in reach.items():
-                hits = itertools.islice(find_all(part, needle), left[needle])
-                for at in list(hits):
+        if end != address:
+            tail = b""
+        for needle, size in reach.items():
+            # It may lie across the border of two pieces.
+            before = tail[-(len(needle) - 1) :]
+            seam = memoryview(bytearray(before + view[: len(needle) - 1]))
+            for start, part in ((address - len(before), seam), (address, view)):
+                for at in list(itertools.islice(find_all(part, needle), left[needle])):
                     left[needle] -= 1
                     yield start + at, needle, _bytes_at(reader, start, part, at, size)
-        end, tail = address + len(view), bytes(view[-(longest - 1) :])
+        end = address + len(view)
+        tail = (tail + view[-(longest - 1) :])[-(longest - 1) :]
         if on_progress is not None:
             on_progress(*done(end))
 

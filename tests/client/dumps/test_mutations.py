@@ -1,0 +1,122 @@
+"""Broken headers of every format: facts or an error with a code, soon and in little memory."""
+
+from __future__ import annotations
+
+import gzip
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernsym.client.dumps import DumpFacts, facts_of, open_dump
+from kernsym.client.dumps.pages import BrokenPage, expand
+from kernsym.distros import KernsymError
+from tests.client.dumps import writers
+
+DATA = Path(__file__).parent / "data"
+HELD = writers.memory(info=True)
+INFO = writers.vmcoreinfo()
+NOTE = writers.note(b"VMCOREINFO", 0, INFO)
+
+WRITTEN = {
+    "elf": writers.elf(HELD, notes=NOTE),
+    "elf-numerous": writers.elf(HELD, notes=NOTE, numerous=True),
+    "elf-big-endian": writers.elf(HELD, order=">", machine=22),
+    "kdump-1": writers.kdump(HELD, version=1, uts=writers.utsname()),
+    "kdump-6": writers.kdump(HELD, info=INFO, notes=NOTE, compression="zstd"),
+    "kdump-lzo": writers.kdump(HELD, info=INFO, compression="lzo"),
+    "kdump-snappy": writers.kdump(HELD, info=INFO, compression="snappy"),
+    "kdump-split": writers.kdump(HELD, info=INFO, part=(10, 400)),
+    "flattened": writers.flatten(writers.kdump(HELD, info=INFO)),
+    "vmss": writers.checkpoint(HELD, regions=[(0, 0, 256), (256, 512, 256)]),
+}
+REAL = {path.stem: gzip.decompress(path.read_bytes()) for path in sorted(DATA.glob("*.gz"))}
+DUMPS = WRITTEN | REAL
+
+# Numbers that break sums, products and loops, in either byte order.
+NASTY = [
+    number.to_bytes(width, order)
+    for width in (1, 2, 4, 8)
+    for number in (0, 1, (1 << width * 8) - 1, 1 << width * 8 - 1, (1 << width * 8 - 1) - 1)
+    for order in ("little", "big")
+]
+
+
+def offsets(size: int) -> st.SearchStrategy[int]:
+    """Any place of a file, the headers far more often."""
+    return st.one_of(
+        *(st.integers(0, min(size, limit) - 1) for limit in (64, 512, 4300, 9000, size))
+    )
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> bytes:
+    data = bytearray(DUMPS[draw(st.sampled_from(sorted(DUMPS)))])
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(offsets(len(data)))
+        change = draw(st.one_of(st.sampled_from(NASTY), st.binary(min_size=1, max_size=16)))
+        data[at : at + len(change)] = change
+    if draw(st.booleans()):
+        del data[draw(offsets(len(data))) + 1 :]
+    return bytes(data)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """One folder for all examples: hypothesis calls a test many times."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@given(data=broken(), address=st.integers(0, 1 << 64))
+@settings(max_examples=600, deadline=3000)
+def test_facts_or_an_error_with_a_code(folder: Path, data: bytes, address: int) -> None:
+    path = writers.write(folder, "dump", data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        with closing(open_dump(path)) as reader:
+            assert isinstance(facts_of(reader), DumpFacts)
+            for place in (address, address % HELD.size):
+                assert len(reader.read(place, 5000)) == 5000
+    except KernsymError as error:
+        assert error.code and str(path) in error.message
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 100 << 10, "KiB"
+
+
+@given(
+    data=st.binary(max_size=5000),
+    valid=st.sampled_from(sorted(writers.COMPRESSORS)),
+    flags=st.integers(0, 0xFF),
+    at=st.integers(0, 200),
+    cut=st.integers(0, 5000),
+)
+@settings(max_examples=600, deadline=1000)
+def test_broken_pages(data: bytes, valid: str, flags: int, at: int, cut: int) -> None:
+    flag, compress = writers.COMPRESSORS[valid]
+    page = bytearray(compress(bytes(range(256)) * 16))
+    page[at : at + len(data)] = data
+    for stored in (data, bytes(page), bytes(page[:cut])):
+        for used in (flag, flags):
+            try:
+                assert len(expand(stored, used, 4096)) == 4096
+            except BrokenPage as error:
+                assert str(error)
+
+
+@pytest.mark.parametrize("compression", [name for name in writers.COMPRESSORS if name])
+def test_bombs_are_not_expanded(compression: str) -> None:
+    flag, compress = writers.COMPRESSORS[compression]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bomb = compress(bytes(16 << 20))
+    try:
+        page = expand(bomb[:4096], flag, 4096)
+    except BrokenPage:
+        page = bytes(4096)
+    assert page == bytes(4096)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 << 10
