@@ -99,7 +99,7 @@ def _is_whole(banner: Banner) -> bool:
 def _parse(line: str, release: str, end: int) -> Banner:
     """The fields of a line that begins with the banner; `end` is where the release ends."""
     rest = " ".join(line[end:].split())
-    groups = []
+    groups: list[str] = []
     while rest.startswith("(") and len(groups) < _MOST_GROUPS:
         group, rest = _take_parenthesised(rest)
         groups.append(group)

@@ -52,13 +52,14 @@ class Stanza:
 def parse_release(body: bytes) -> Release:
     """A Release file (the signed part of an InRelease).  Raises `FormatError`."""
     fields = parse_fields(body.decode("utf-8", "replace"))
-    if "sha256" not in fields:
-        raise FormatError("it lists no SHA-256 digests")
+    listed = fields.get("sha256")
     files = {}
-    for line in fields["sha256"].splitlines():
+    for line in (listed or "").splitlines():
         words = line.split()
         if len(words) == 3 and _DIGEST.match(words[0]) and words[1].isdecimal():
             files[words[2]] = (words[0], int(words[1]))
+    if listed is None or (listed and not files):
+        raise FormatError("it lists no files with SHA-256 digests")
     return Release(
         suite=fields.get("suite", ""),
         codename=fields.get("codename", ""),
