@@ -58,7 +58,7 @@ class Bundle:
     """What is held for one kernel.
 
     `absent`: modules that were looked for in every package and are in none, in the kernel's
-    spelling.
+    spelling.  `all_modules`: every module of the packages is held.
     """
 
     kernel: Kernel
@@ -66,6 +66,7 @@ class Bundle:
     packages: tuple[PackageRef, ...]
     files: tuple[BundleFile, ...]
     absent: tuple[str, ...] = ()
+    all_modules: bool = False
     schema: int = SCHEMA
 
     def first(self, role: FileRole) -> BundleFile | None:

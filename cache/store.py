@@ -101,7 +101,9 @@ class Store:
             if held is not None:
                 packages = {ref.package.id: ref for ref in (*held.packages, *bundle.packages)}
                 bundle = replace(
-                    held.with_files(bundle.files, bundle.absent), packages=tuple(packages.values())
+                    held.with_files(bundle.files, bundle.absent),
+                    packages=tuple(packages.values()),
+                    all_modules=held.all_modules or bundle.all_modules,
                 )
             for file in bundle.files:
                 if file.build_id:

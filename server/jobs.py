@@ -79,7 +79,8 @@ class Job:
         self.wanted.close()
         self.state = JobState.FAILED if error else JobState.DONE
         kind = EventKind.FAILED if error else EventKind.DONE
-        self._append(Event(id=0, kind=kind, problem=problem_of(error) if error else None))
+        # Posted like all the others, so that it comes after those that threads have posted.
+        self._post(Event(id=0, kind=kind, problem=problem_of(error) if error else None))
 
     def _post(self, event: Event) -> None:
         self._loop.call_soon_threadsafe(self._append, event)

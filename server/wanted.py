@@ -54,6 +54,17 @@ class Wanted:
             self._changed.notify_all()
 
     @property
+    def promised(self) -> bool:
+        """Whether somebody still has to name modules."""
+        with self._changed:
+            return self._promises > 0
+
+    @property
+    def closed(self) -> bool:
+        with self._changed:
+            return self._closed
+
+    @property
     def everything(self) -> bool:
         with self._changed:
             return self._everything

@@ -1,0 +1,62 @@
+"""`kernsym fetch`: brings a kernel's symbols here, without starting anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from kernsym.client.options import global_options, pass_settings
+from kernsym.client.settings import Settings
+from kernsym.distros import Fingerprint, find_banner
+
+Modules = tuple[str, ...] | Callable[[Path], tuple[str, ...]]
+
+_BUILD_ID = re.compile(r"[0-9a-fA-F]{32,64}\Z")
+
+
+@click.command()
+@click.argument("what", metavar="DUMP|BANNER|UNAME|BUILD-ID")
+@click.option("--modules", metavar="NAME,...", help="These modules; of a dump: the loaded ones.")
+@click.option("--all-modules", is_flag=True, help="Every module of the package.")
+@click.option("--sources", is_flag=True, help="The source tree too.")
+@global_options
+@pass_settings
+def fetch(
+    settings: Settings, what: str, modules: str | None, all_modules: bool, sources: bool
+) -> None:
+    """Bring the symbols of a kernel into the store, and print the path of vmlinux.
+
+    A banner has to be quoted.  Symbols are accepted only when they are of exactly that kernel.
+    """
+    from kernsym.cache import FileRole
+    from kernsym.client.holdings import open_holdings
+
+    fingerprint, wanted = _read(settings, what)
+    with open_holdings(settings) as holdings:
+        if modules is not None:
+            wanted = tuple(filter(None, modules.split(",")))
+        bundle = holdings.symbols(fingerprint, wanted, all_modules=all_modules)
+        if sources:
+            bundle = holdings.sources(fingerprint)
+        if settings.json:
+            click.echo(msgspec.json.encode(bundle).decode())
+        else:
+            click.echo(holdings.path_of(bundle, FileRole.VMLINUX))
+
+
+def _read(settings: Settings, what: str) -> tuple[Fingerprint, Modules]:
+    """The fingerprint of what was named, and the modules that a dump has loaded."""
+    if (banner := find_banner(what)) is not None:
+        return Fingerprint(banner=banner.raw), ()
+    if Path(what).exists() or "/" in what:
+        from kernsym.client.opened import open_for_debugging
+
+        dump = open_for_debugging(Path(what), settings.reporter())
+        return dump.facts.fingerprint, dump.module_names
+    if _BUILD_ID.match(what):
+        return Fingerprint(build_id=what.lower()), ()
+    return Fingerprint(release=what), ()

@@ -1,0 +1,96 @@
+"""Symbols on this machine: from the embedded server in place, from a remote one by copy."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kernsym.cache import Bundle, FileRole, Store
+from kernsym.cache.messages import Part, SymbolsRequest
+from kernsym.client.bring import bring
+from kernsym.client.copying import copy_files, copy_sources
+from kernsym.client.output import Reporter
+from kernsym.client.server_api import ServerApi
+from kernsym.client.settings import Settings
+from kernsym.distros import Fingerprint, KernsymError, catalog, normalise_module
+
+
+@contextlib.contextmanager
+def open_holdings(settings: Settings) -> Iterator[Holdings]:
+    """The holdings of this machine, with the server that the settings name or an embedded one."""
+    with contextlib.closing(Store(settings.store_folder())) as store, settings.api() as api:
+        yield Holdings(
+            api=api,
+            store=store,
+            shared=settings.server_url() is None,
+            reporter=settings.reporter(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """Where the files of kernels come from and lie.
+
+    `shared`: the server works on `store` itself, so its files are used in place.
+    """
+
+    api: ServerApi
+    store: Store
+    shared: bool
+    reporter: Reporter
+
+    def symbols(
+        self,
+        fingerprint: Fingerprint,
+        modules: tuple[str, ...] | Callable[[Path], tuple[str, ...]],
+        *,
+        all_modules: bool = False,
+    ) -> Bundle:
+        """vmlinux and modules, here.
+
+        `modules`: their names, or a function that lists them from the path of the checked
+        vmlinux; with a shared store it is called while the package still comes.
+        """
+        request = SymbolsRequest(
+            fingerprint=fingerprint,
+            modules=modules if isinstance(modules, tuple) else None if self.shared else (),
+            all_modules=all_modules,
+        )
+        listed = None if isinstance(modules, tuple) else modules
+        redeem = (lambda path: listed(self.store.root / path)) if listed else None
+        bundle = self._here(bring(self.api, request, self.reporter, redeem), request)
+        if listed is None:
+            return bundle
+        names = listed(self.path_of(bundle, FileRole.VMLINUX))
+        request = replace(request, modules=names)
+        return self._here(bring(self.api, request, self.reporter), request)
+
+    def sources(self, fingerprint: Fingerprint) -> Bundle:
+        """The source tree, here."""
+        request = SymbolsRequest(fingerprint=fingerprint, part=Part.SOURCES)
+        bundle = bring(self.api, request, self.reporter)
+        if self.shared:
+            return bundle
+        return copy_sources(self.api, self.store, bundle, self.reporter)
+
+    def path_of(self, bundle: Bundle, role: FileRole) -> Path:
+        """The absolute path of the bundle's file for a role that occurs once."""
+        file = bundle.first(role)
+        if file is None:
+            raise KernsymError("not-held", f"the bundle of {bundle.kernel.key} has no {role.value}")
+        return self.store.folder(bundle.kernel) / file.path
+
+    def source_folder(self, bundle: Bundle) -> Path | None:
+        """Where the source tree lies or will lie; None if the distribution has none."""
+        root = catalog()[bundle.kernel.distro].layout(bundle.kernel).source_root
+        return self.store.folder(bundle.kernel) / "root" / root if root else None
+
+    def _here(self, bundle: Bundle, request: SymbolsRequest) -> Bundle:
+        if self.shared:
+            return bundle
+        names = {normalise_module(name) for name in request.modules or ()}
+        if request.all_modules:
+            names = set(bundle.modules())
+        return copy_files(self.api, self.store, bundle, names, self.reporter)

@@ -1,0 +1,47 @@
+"""Builds the application: the only place where the server's objects are made and joined."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from kernsym.cache import Store
+from kernsym.server.access import access_middleware
+from kernsym.server.config import ServerConfig
+from kernsym.server.jobs import JobBoard
+from kernsym.server.keys import CONFIG, JOBS, STORE, SYMBOLS
+from kernsym.server.packages import Packages
+from kernsym.server.problems import problems_middleware
+from kernsym.server.routes.api import add_api_routes
+from kernsym.server.routes.debuginfod import add_debuginfod_routes
+from kernsym.server.routes.ops import add_ops_routes
+from kernsym.server.symbols import Symbols
+from kernsym.server.upstream import Upstream
+
+_MOST_BODY_BYTES = 4 << 20  # a request that names every module of a kernel has 100 kB
+
+
+def build_app(config: ServerConfig) -> web.Application:
+    """The application on `config.store`.  Raises `Unusable` when the store cannot be used."""
+    app = web.Application(
+        middlewares=[problems_middleware, access_middleware], client_max_size=_MOST_BODY_BYTES
+    )
+    app[CONFIG] = config
+    app[STORE] = Store(config.store)
+    app[JOBS] = JobBoard()
+    app.cleanup_ctx.append(_connect)
+    add_api_routes(app)
+    add_debuginfod_routes(app)
+    add_ops_routes(app)
+    return app
+
+
+async def _connect(app: web.Application) -> AsyncIterator[None]:
+    """What needs the running loop: the sessions to mirrors, and the end of the jobs."""
+    async with Upstream(app[STORE].root / "pages") as upstream:
+        packages = Packages(app[STORE], upstream, app[CONFIG])
+        app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
+        yield
+        await app[JOBS].close()
+    app[STORE].close()

@@ -1,0 +1,117 @@
+"""A kernel's packages: held, or found at a source and on their way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from kernsym.cache import Bundle, Store
+from kernsym.distros import (
+    CouldNotFindOut,
+    Kernel,
+    NotPublished,
+    Package,
+    PackageRef,
+    Role,
+    Source,
+    catalog,
+)
+from kernsym.server.config import ServerConfig
+from kernsym.server.download import download
+from kernsym.server.growing import ByteSource, GrowingFile
+from kernsym.server.jobs import Job
+from kernsym.server.machine_sources import machine_sources
+from kernsym.server.resolve import resolve
+from kernsym.server.thread_fetch import ThreadFetch
+from kernsym.server.upstream import Upstream
+
+# vmlinux has 0.6 GB, the modules that a machine loads as much again, a source tree 1.4 GB.
+_ROOM_TO_UNPACK = 2 << 30
+
+
+class Packages:
+    """Finds the packages of kernels and brings them into the store."""
+
+    def __init__(self, store: Store, upstream: Upstream, config: ServerConfig) -> None:
+        self._store = store
+        self._upstream = upstream
+        self._config = config
+
+    async def find(self, job: Job, role: Role, held: Bundle | None) -> PackageRef:
+        """The package of a kernel for a role: the one that is held, else what a source publishes.
+
+        Raises the three outcomes of `resolve`; a sure miss is remembered for a while.
+        """
+        for ref in held.packages if held else ():
+            if ref.package.role is role and self._store.package_path(job.kernel, ref).is_file():
+                return ref
+        package = _named(job.kernel, role)
+        missed = self._store.index.miss(job.kernel) if role is Role.DEBUGINFO else None
+        if missed is not None:
+            raise missed
+        if self._config.offline:
+            raise CouldNotFindOut(
+                "offline",
+                f"{package.id} is not held, and no source may be asked",
+                hint="run once without --offline",
+            )
+        try:
+            found = await asyncio.to_thread(self._resolve, job, package)
+        except NotPublished as error:
+            if role is Role.DEBUGINFO:
+                self._store.index.remember_miss(job.kernel, error)
+            raise
+        signed = f"signed by {found.signed_by}" if found.signed_by else "no signature"
+        job.stage("package", f"{found.package.id}  {found.origin}  {signed}")
+        return found
+
+    @contextlib.asynccontextmanager
+    async def open(self, job: Job, ref: PackageRef) -> AsyncIterator[ByteSource]:
+        """The package's bytes, while they come.  When the context ends well the package is whole,
+        its digest was right, and it is kept."""
+        growing = GrowingFile()
+        task = asyncio.create_task(
+            download(
+                self._upstream,
+                ref,
+                self._store.package_path(job.kernel, ref),
+                growing,
+                room=_ROOM_TO_UNPACK,
+                on_progress=lambda done, total: job.progress("download", done, total),
+            )
+        )
+        try:
+            yield growing
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            growing.close()
+
+    def _resolve(self, job: Job, package: Package) -> PackageRef:
+        """In a thread of its own: the distributions' code is synchronous."""
+        distro = catalog()[job.kernel.distro]
+        return resolve(
+            distro,
+            job.kernel,
+            package,
+            self._sources(job.kernel),
+            ThreadFetch(self._upstream),
+        )
+
+    def _sources(self, kernel: Kernel) -> tuple[Source, ...]:
+        """The configured ones first, then those that the distribution knows or the machine has."""
+        configured = tuple(s for s in self._config.sources if s.distro in (kernel.distro, "*"))
+        if not self._config.builtin_sources:
+            return configured
+        return (*configured, *catalog()[kernel.distro].sources(kernel, machine_sources()))
+
+
+def _named(kernel: Kernel, role: Role) -> Package:
+    """The package that the distribution names for a role."""
+    packages = catalog()[kernel.distro].packages(kernel)
+    found = next((package for package in packages if package.role is role), None)
+    if found is None:
+        raise NotPublished("not-published", f"{kernel.distro} has no {role.value} package")
+    return found
