@@ -87,7 +87,7 @@ def recognise(evidence: Evidence) -> Claim | None:
     if said is None:
         return _without_version(evidence, *fields[1:])
     version = _VERSION.fullmatch(said["version"])
-    if version is None:
+    if version is None or len(version[0]) > _LONGEST_UTSNAME:
         return _strange_version(evidence, said)
     return _with_version(evidence, version, said[0])
 

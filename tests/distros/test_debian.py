@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from kernsym.distros import Fingerprint, Kernel, MemberKind, Source, catalog, identify
 from kernsym.distros.formats.apt_sources import parse_one_line
@@ -139,3 +141,37 @@ def test_a_banner_of_another_kernel_in_memory_is_left_out() -> None:
 
 def test_the_format_string_in_an_image_is_no_release() -> None:
     assert identify(Fingerprint(vmcoreinfo="OSRELEASE=%s\n")).outcome.value == "unknown"
+
+
+PIECES = st.sampled_from(
+    [
+        "6.1",
+        ".0",
+        "-21",
+        "-amd64",
+        "+deb13",
+        "Debian ",
+        "-1",
+        "~bpo12+1",
+        "+deb12u1",
+        "#1 SMP ",
+        "~",
+    ]
+)
+WORDS = st.lists(PIECES | st.text(max_size=3), max_size=9).map("".join)
+
+
+@given(WORDS, WORDS, WORDS)
+@example("6.1.0-21-amd64", f"#1 SMP Debian 6.1.{'9' * 200}-1", "")
+@example(f"6.1.0-{'2' * 200}-amd64", "#1 SMP Debian 6.1.90-1", "")
+@example("6.1.0-21-amd64", "#1 SMP Debian 6.1.90-1~bpo99999999+1", "")
+def test_no_fingerprint_makes_it_fail(release: str, version: str, banner: str) -> None:
+    for shown in (
+        Fingerprint(release=release, version=version),
+        Fingerprint(banner=f"Linux version {release} (a@b) (gcc) {version}", vmcoreinfo=banner),
+    ):
+        verdict = identify(shown)
+        if verdict.kernel is not None:
+            assert DEBIAN.packages(verdict.kernel)
+            assert DEBIAN.sources(verdict.kernel, ())
+            assert DEBIAN.layout(verdict.kernel).source_root
