@@ -12,8 +12,8 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${1:?usage: build_debian.sh WORKDIR [OUTPUT]}"
 WORK=$(cd "$1" && pwd)
 OUT=${2:-$HERE/debian12}
-NEEDED="gcc-12 libc6-dev make flex bison bc libelf-dev libssl-dev xz-utils kmod cpio busybox-static dwz
-    qemu-system-x86 seabios makedumpfile dpkg-dev apt-utils gnupg python3-pyelftools"
+NEEDED="gcc-12 libc6-dev make flex bison bc libelf-dev libssl-dev xz-utils kmod cpio dwz
+    busybox-static qemu-system-x86 seabios makedumpfile dpkg-dev apt-utils gnupg python3-pyelftools"
 
 # ABI and revision 999 are no real kernel's. The date lies before any reader's clock, so that the
 # archive's signature is never from the future.
@@ -59,7 +59,8 @@ get_source() {
 # Debian's build leaves names in the DWARF that are relative to the top of the sources.
 kernel_make() {
     maps="-ffile-prefix-map=$BUILD=debian/build/build_amd64_none_amd64 -ffile-prefix-map=$SOURCE/="
-    make -s -j"$(nproc)" -C "$SOURCE" O="$BUILD" CC=gcc-12 HOSTCC=gcc-12 KCFLAGS="-gno-variable-location-views $maps" KAFLAGS="$maps" \
+    make -s -j"$(nproc)" -C "$SOURCE" O="$BUILD" CC=gcc-12 HOSTCC=gcc-12 \
+        KCFLAGS="-gno-variable-location-views $maps" KAFLAGS="$maps" \
         KERNELVERSION=6.1.0 LOCALVERSION="${RELEASE#6.1.0}" \
         KBUILD_BUILD_USER=debian-kernel KBUILD_BUILD_HOST=lists.debian.org \
         KBUILD_BUILD_VERSION=1 KBUILD_BUILD_VERSION_TIMESTAMP="Debian $VERSION ($DATE)" "$@"
