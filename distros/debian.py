@@ -59,6 +59,7 @@ _CUT = re.compile(r"[0-9.+~-]*(?:\.\.\.|[>…])?")
 # utsname.version before a distribution's words: nothing that could contradict them yet.
 _BARE = re.compile(r"(?:#[0-9]*)?[\sA-Z_]*(?:D[a-z]*\s*)?(?:\.\.\.|[>…])?")
 _LONGEST_UTSNAME = 64
+_LAST_WITHOUT_DATE = (3, 10)  # later ones have a date behind the version
 
 _NEIGHBOURS = (
     (re.compile(r"kali", re.I), "Kali"),
@@ -87,9 +88,19 @@ def recognise(evidence: Evidence) -> Claim | None:
     if said is None:
         return _without_version(evidence, *fields[1:])
     version = _VERSION.fullmatch(said["version"])
+    if said.end() == len(said.string) and _may_be_cut(said["version"], version):
+        reason = f"the version of {evidence.release} may be cut off: {said[0]}"
+        return Claim(reason=reason, evidence=(said[0],))
     if version is None or len(version[0]) > _LONGEST_UTSNAME:
-        return _strange_version(evidence, said)
+        return _local(f"{said['version']} is not a version that Debian gives", said["version"])
     return _with_version(evidence, version, said[0])
+
+
+def _may_be_cut(word: str, version: re.Match[str] | None) -> bool:
+    """Whether a last word is the beginning of a version, or one that should have a date behind."""
+    if version is None:
+        return _CUT.fullmatch(word) is not None
+    return _numbers(version["line"]) > _LAST_WITHOUT_DATE
 
 
 def _with_version(evidence: Evidence, version: re.Match[str], said: str) -> Claim:
@@ -134,14 +145,6 @@ def _without_version(evidence: Evidence, builder: str, compiler: str) -> Claim |
             evidence=(evidence.release,),
         )
     return _local("a kernel of Debian's would say 'Debian <version>'", evidence.version)
-
-
-def _strange_version(evidence: Evidence, said: re.Match[str]) -> Claim:
-    """The verdict on `Debian <version>` that is not a version of Debian's: cut, or another's."""
-    if said.end() == len(said.string) and _CUT.fullmatch(said["version"]):
-        reason = f"the version of {evidence.release} is cut off: {said[0]}"
-        return Claim(reason=reason, evidence=(said[0],))
-    return _local(f"{said['version']} is not a version that Debian gives", said["version"])
 
 
 def _local(reason: str, word: str) -> Claim:
