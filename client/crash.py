@@ -1,0 +1,199 @@
+"""What crash is started with: its arguments and the file of first commands; no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernsym.client.dumps.reader import DumpFacts
+
+INPUT_FILE = "commands"
+SOURCES_FILE = "sources.gdb"
+LINKS = "links"
+
+# The callback (client/session.py answers it): crash writes its lists, knocks, waits, and loads.
+LISTED, TAINTED = "listed", "tainted"
+KNOCK, READY, ANSWER = "knock", "ready", "answer"
+MODULES = "modules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashCommand:
+    """How to start crash.
+
+    `argv` refers to `files` (name to text) and `links` (name to target), which have to lie in
+    the folder that the command was made for.  `calls_back`: crash will ask for its modules.
+    """
+
+    argv: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, Path], ...]
+    calls_back: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Symbols:
+    """What crash is to use; all paths absolute.
+
+    `namelists`: vmlinux, or SUSE's pair of stripped kernel and `.debug`.  `modules`: name in the
+    kernel's spelling and object file; None: nobody could list them, so crash shall ask.
+    `sources`: the folder that DWARF's relative names start in; it may come later.
+    """
+
+    namelists: tuple[Path, ...]
+    modules: tuple[tuple[str, Path], ...] | None = ()
+    sources: Path | None = None
+
+
+def crash_command(
+    program: Path,
+    facts: DumpFacts,
+    symbols: Symbols,
+    folder: Path,
+    *,
+    arguments: Sequence[str] = (),
+    extra_input: Sequence[str] = (),
+) -> CrashCommand:
+    """The command for a dump.
+
+    `folder` is where its files will lie; the path must be plain (`is_plain`).  `arguments` are
+    the user's own for crash, `extra_input` the lines of an input file of theirs.
+    """
+    links: dict[str, Path] = {}
+    namelists = [
+        str(_argument(path, f"{LINKS}/vmlinux{number or ''}", folder, links))
+        for number, path in enumerate(symbols.namelists)
+    ]
+    dump = _dump_argument(Path(facts.path).absolute(), folder, links)
+    lines, files = _first_commands(symbols, folder, links)
+    if "--no_modules" in arguments:
+        lines = [line for line in lines if line.startswith("gdb ")]
+    if "--minimal" in arguments:  # it knows neither `gdb` nor `mod`
+        lines = []
+    lines += extra_input
+    return CrashCommand(
+        argv=(
+            str(program),
+            "-s",
+            *("-i", str(folder / INPUT_FILE)),
+            *_memory_options(facts),
+            *arguments,
+            *namelists,
+            f"{dump}@0x0" if facts.needs_address else str(dump),
+        ),
+        files=((INPUT_FILE, "".join(f"{line}\n" for line in lines)), *files),
+        links=tuple(links.items()),
+        calls_back=any(KNOCK in line for line in lines),
+    )
+
+
+# Options for raw memory by machine: crash's name, key of VMCOREINFO (decimal, or hex with 0x).
+# Formats with notes, and VMware's with their registers, tell crash themselves.
+_MACHINE_OPTIONS = {
+    "aarch64": (
+        ("phys_offset", "NUMBER(PHYS_OFFSET)"),
+        ("kimage_voffset", "NUMBER(kimage_voffset)"),
+    ),
+}
+
+
+def _memory_options(facts: DumpFacts) -> list[str]:
+    """`--kaslr` and `-m`, which raw memory needs."""
+    if not facts.needs_address:
+        return []
+    options = []
+    if facts.kaslr_offset:
+        options.append(f"--kaslr={facts.kaslr_offset:#x}")
+    if facts.phys_base:
+        # Without 0x crash reads decimal; a negative base is given as it stands in 64 bits.
+        options += ["-m", f"phys_base={facts.phys_base % (1 << 64):#x}"]
+    values = dict(
+        line.split("=", 1)
+        for line in (facts.fingerprint.vmcoreinfo or "").splitlines()
+        if "=" in line
+    )
+    for option, key in _MACHINE_OPTIONS.get(facts.fingerprint.arch or "", ()):
+        if re.fullmatch(r"-?[0-9]+|0x[0-9a-f]+", values.get(key, "")):
+            options += ["-m", f"{option}={int(values[key], 0) % (1 << 64):#x}"]
+    return options
+
+
+def _first_commands(
+    symbols: Symbols, folder: Path, links: dict[str, Path]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """The lines of the input file, and further files that they use."""
+    lines: list[str] = []
+    files: list[tuple[str, str]] = []
+    if symbols.sources is not None:
+        tree = _word(symbols.sources, f"{LINKS}/sources", folder, links)
+        # gdb remembers a source file that it did not find until the next `directory`; so each
+        # `list` begins with one, and sources that arrive while the user works are seen.
+        files.append((SOURCES_FILE, f"define hook-list\ndirectory {tree}\nend\n"))
+        lines.append(f"gdb source {folder / SOURCES_FILE}")
+    if symbols.modules is None:
+        lines += _callback(folder)
+    for name, path in symbols.modules or ():
+        if re.fullmatch(r"[\w-]+", name, re.ASCII):
+            file = _word(path, f"{LINKS}/{name}.ko", folder, links)
+            lines.append(f"mod -s {name} {file} > /dev/null")
+    return lines, files
+
+
+def _callback(folder: Path) -> list[str]:
+    return [
+        f"mod > {folder / LISTED}",
+        f"mod -t > {folder / TAINTED}",
+        f"!echo > {folder / KNOCK}; read answered < {folder / READY}; cat {folder / ANSWER}",
+        f"mod -S {folder / MODULES} > /dev/null",
+    ]
+
+
+def is_plain(path: Path) -> bool:
+    """Whether crash's command language takes the path as one word; it knows no quoting.
+
+    Blanks, quotes, `|`, `>`, `!` and backslashes have a meaning there, `:` and `$` to gdb.
+    """
+    return re.fullmatch(r"/[\w./+~^,=-]*", str(path), re.ASCII) is not None
+
+
+def _word(path: Path, name: str, folder: Path, links: dict[str, Path]) -> Path:
+    """The path if it is plain, else that of a link to it."""
+    if is_plain(path):
+        return path
+    links[name] = path
+    return folder / name
+
+
+def _argument(path: Path, name: str, folder: Path, links: dict[str, Path]) -> Path:
+    """The path, or that of a link when it holds `@`, which to crash begins an address."""
+    if "@" not in str(path):
+        return path
+    links[name] = path
+    return folder / name
+
+
+def _dump_argument(dump: Path, folder: Path, links: dict[str, Path]) -> Path:
+    # crash looks for VMware's .vmem beside the name that it was given.
+    snapshot = dump.suffix in {".vmss", ".vmsn"}
+    name = f"{LINKS}/dump{dump.suffix if snapshot else ''}"
+    found = _argument(dump, name, folder, links)
+    if snapshot and found != dump:
+        links[f"{LINKS}/dump.vmem"] = dump.with_suffix(".vmem")
+    return found
+
+
+def split_input_option(arguments: Sequence[str]) -> tuple[tuple[str, ...], Path | None]:
+    """The user's arguments without `-i FILE`, and that file: crash heeds only the last `-i`.
+
+    >>> split_input_option(["-x", "-i", "mine", "--active"])
+    (('-x', '--active'), PosixPath('mine'))
+    """
+    kept = list(arguments)
+    file = None
+    while "-i" in kept[:-1]:
+        at = kept.index("-i")
+        file = Path(kept[at + 1])
+        del kept[at : at + 2]
+    return tuple(kept), file
