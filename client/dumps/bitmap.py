@@ -27,11 +27,14 @@ class Bitmap:
         self._block = functools.lru_cache(maxsize=64)(self._read_block)
 
     def has(self, bit: int) -> bool:
+        if bit >= self._size:
+            return False
         block, at = divmod(bit // 8, _BLOCK)
         return bool(self._block(block)[at] >> (bit % 8) & 1)
 
     def rank(self, bit: int) -> int:
         """How many bits are set before `bit`."""
+        bit = min(bit, self._size)
         block, at = divmod(bit // 8, _BLOCK)
         while len(self._counts) <= block:
             last = self._read_block(len(self._counts) - 1)

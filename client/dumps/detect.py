@@ -48,8 +48,8 @@ def _reader(content: Content) -> DumpReader:
     if start.startswith(vmware.MAGICS):
         return vmware.read_vmware(content)
     checkpoint = vmware.checkpoint_beside(content.path)
-    if content.path.suffix.lower() == ".vmem" and checkpoint is not None:
+    if checkpoint is not None:
         content.close()
-        return vmware.read_vmware(FileContent(checkpoint))
+        return open_dump(checkpoint)
     refuse_foreign(content.path, start)
     return read_raw(content)

@@ -16,6 +16,7 @@ from kernsym.client.dumps.vmcoreinfo import VmcoreInfo
 from kernsym.distros import Fingerprint, NotIdentified, Unusable, find_banner
 
 _NOTHING_SEEN = Choice(None)
+_SAMPLE = 4096  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +181,3 @@ def _is_noise(reader: DumpReader) -> bool:
     ]
     packed = [zlib.compress(sample, 1) for sample in samples if sample]
     return bool(packed) and all(len(data) > _SAMPLE * 0.95 for data in packed)
-
-
-_SAMPLE = 4096

@@ -54,7 +54,11 @@ class KdumpReader:
             for first, stop in itertools.islice(runs, _MOST_SEGMENTS + 1)
         )
         if len(found) > _MOST_SEGMENTS:
-            raise Unusable("dump-damaged", f"{self.path}: the bitmap of memory is in tatters")
+            raise Unusable(
+                "dump-damaged",
+                f"{self.path}: its bitmap describes memory in more than {_MOST_SEGMENTS} pieces",
+                hint="copy the dump again, and compare checksums",
+            )
         return found
 
     def read(self, address: int, size: int) -> bytes:
@@ -147,15 +151,14 @@ class KdumpReader:
         )
 
     def _vmcoreinfo(self) -> tuple[bytes | None, str | None]:
-        layout = self._layout
-        if layout.vmcoreinfo_size:
-            size = min(layout.vmcoreinfo_size, _MOST_VMCOREINFO)
-            return self._content.read(layout.vmcoreinfo_offset, size), "header"
-        if layout.notes_size:
-            data = self._content.read(layout.notes_offset, min(layout.notes_size, _MOST_NOTES))
-            text = vmcoreinfo_text(parse_notes(data, layout.order))
-            return text, "note" if text is not None else None
-        return None, None
+        """The text, and where it was: makedumpfile points to it, QEMU leaves it in its note."""
+        offset, size = self._layout.vmcoreinfo
+        if size:
+            return self._content.read(offset, min(size, _MOST_VMCOREINFO)), "header"
+        offset, size = self._layout.notes
+        notes = self._content.read(offset, min(size, _MOST_NOTES))
+        text = vmcoreinfo_text(parse_notes(notes, self._layout.order))
+        return text, "note" if text is not None else None
 
     def _missing(self) -> int:
         """Bytes that the last descriptors point to behind the end of the file."""

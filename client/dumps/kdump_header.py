@@ -26,7 +26,7 @@ class KdumpHeader:
     `order`: `<` or `>`.  `status`: the compression's flag.  Frames are numbers of pages of
     `block_size`; the dump stores some of [first_frame, last_frame).  `present_offset` is of the
     bitmap of frames that there are, `stored_offset` of those stored; `descriptor` is the layout
-    of a page descriptor in this byte order.
+    of a page descriptor in this byte order.  `vmcoreinfo` and `notes`: offset and size, 0 without.
     """
 
     order: str
@@ -44,10 +44,8 @@ class KdumpHeader:
     present_offset: int
     stored_offset: int
     descriptors_offset: int
-    vmcoreinfo_offset: int
-    vmcoreinfo_size: int
-    notes_offset: int
-    notes_size: int
+    vmcoreinfo: tuple[int, int]
+    notes: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,43 +72,36 @@ def parse_header(content: Content) -> KdumpHeader:
     status, block, sub_blocks, bitmap_blocks, frames = struct.unpack_from(
         order + "IiiII", data, _AFTER_TIME[64]
     )
-    (version,) = struct.unpack_from(order + "i", data, 8)
-    sub = _sub_header(content, data, order, version, block)
+    sub = _sub_header(content, data, order, block)
     frames = sub.frames or frames
-    bitmap = (1 + sub_blocks) * block
-    half = bitmap_blocks // 2 * block
-    # One bitmap only, in dumps that left nothing out (the old diskdump's).
     needed = (frames + 7) // 8
-    two = half >= needed
     if not 0 < sub_blocks < 1 << 20 or not 0 < frames < _MOST_FRAMES:
         raise _damaged(content, f"{sub_blocks} blocks of sub header, {frames} page frames")
     if bitmap_blocks * block < needed:
         raise _damaged(content, f"{bitmap_blocks} blocks of bitmap for {frames} page frames")
-    start, end = (sub.start, min(sub.end, frames)) if sub.split else (0, frames)
-    utsname = [
-        data[_UTSNAME + n * _FIELD : _UTSNAME + (n + 1) * _FIELD].split(b"\0")[0] for n in range(6)
-    ]
-    release, kernel_version, machine = (_text(utsname[n]) for n in (2, 3, 4))
+    first = (1 + sub_blocks) * block
+    half = bitmap_blocks // 2 * block
+    last_frame = min(sub.end, frames) if sub.split else frames
+    release, version, machine = _utsname(data)
     return KdumpHeader(
         order=order,
         descriptor=struct.Struct(order + DESCRIPTOR.format[1:]),
         release=release,
-        version=kernel_version,
+        version=version,
         machine=machine,
         status=status,
         block_size=block,
         frames=frames,
-        first_frame=start,
-        last_frame=end,
+        first_frame=min(sub.start, last_frame) if sub.split else 0,
+        last_frame=last_frame,
         split=bool(sub.split),
         phys_base=sub.phys_base,
-        present_offset=bitmap,
-        stored_offset=bitmap + (half if two else 0),
-        descriptors_offset=bitmap + bitmap_blocks * block,
-        vmcoreinfo_offset=sub.vmcoreinfo_offset,
-        vmcoreinfo_size=sub.vmcoreinfo_size,
-        notes_offset=sub.notes_offset,
-        notes_size=sub.notes_size,
+        present_offset=first,
+        # One bitmap only, in dumps that left nothing out (the old diskdump's).
+        stored_offset=first + (half if half >= needed else 0),
+        descriptors_offset=first + bitmap_blocks * block,
+        vmcoreinfo=(sub.vmcoreinfo_offset, sub.vmcoreinfo_size),
+        notes=(sub.notes_offset, sub.notes_size),
     )
 
 
@@ -135,8 +126,9 @@ def _byte_order(content: Content, data: bytes) -> str:
     raise _damaged(content, "neither version nor block size make sense")
 
 
-def _sub_header(content: Content, data: bytes, order: str, version: int, offset: int) -> _SubHeader:
+def _sub_header(content: Content, data: bytes, order: str, offset: int) -> _SubHeader:
     """The sub header: version by version it grew at its end."""
+    (version,) = struct.unpack_from(order + "i", data, 8)
     if data.startswith(b"DISKDUMP"):  # it has a processor's registers there instead
         return _SubHeader()
     sub = content.read(offset, 104)
@@ -158,10 +150,15 @@ def _sub_header(content: Content, data: bytes, order: str, version: int, offset:
     )
 
 
-def _text(field: bytes) -> str:
-    """A utsname field; what is not printable ASCII is no name of a kernel."""
-    text = field.decode("ascii", "replace")
-    return text if text.isascii() and text.isprintable() else ""
+def _utsname(data: bytes) -> tuple[str, str, str]:
+    """Release, version and machine; "" for what is not printable ASCII, so no kernel's."""
+    found = []
+    for number in (2, 3, 4):
+        start = _UTSNAME + number * _FIELD
+        text = data[start : start + _FIELD].split(b"\0")[0].decode("ascii", "replace")
+        found.append(text if text.isascii() and text.isprintable() else "")
+    release, version, machine = found
+    return release, version, machine
 
 
 def _damaged(content: Content, reason: str) -> Unusable:

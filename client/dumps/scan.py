@@ -17,7 +17,9 @@ from kernsym.distros import Unusable
 Progress = Callable[[int, int], None]
 Confirm = Callable[[VmcoreInfo], Sighting | None]
 
-_MOST_HITS = 10_000  # of each kind; memory holds tens, a file made to stall us millions
+# Memory holds tens of marks and a few kernels; a file made to stall us holds millions.
+_MOST_HITS = 10_000
+_MOST_INFOS = 64
 
 
 @dataclass(slots=True)
@@ -42,10 +44,11 @@ def scan(reader: DumpReader, confirm: Confirm, on_progress: Progress | None = No
             findings.sightings.append(sighting(address, data))
             continue
         info = vmcoreinfo.parse(data)
-        if info is None:
+        if info is None or len(findings.infos) >= _MOST_INFOS:
             continue
+        known = any(info.text == other.text for other in findings.infos)
         findings.infos.append(info)
-        banner = confirm(info)
+        banner = None if known else confirm(info)
         if banner is not None:
             findings.confirmed = (info, banner)
             break
@@ -68,7 +71,7 @@ def _hits(
             before = tail[-(len(needle) - 1) :]
             seam = memoryview(bytearray(before + view[: len(needle) - 1]))
             for start, part in ((address - len(before), seam), (address, view)):
-                for at in list(itertools.islice(find_all(part, needle), left[needle])):
+                for at in itertools.islice(find_all(part, needle), left[needle]):
                     left[needle] -= 1
                     yield start + at, needle, _bytes_at(reader, start, part, at, size)
         end = address + len(view)

@@ -26,7 +26,7 @@ _MOST_ITEMS = 10_000
 _COMPRESSED, _BLOCK = 62, 63  # value sizes with a meaning of their own
 _BLOCK_HEADER = struct.Struct("<QQH")  # bytes in the file, bytes in memory, padding
 
-SUFFIXES = (".vmss", ".vmsn")
+_SUFFIXES = (".vmsn", ".vmss")
 
 
 @dataclass(slots=True)
@@ -46,6 +46,7 @@ def read_vmware(content: Content) -> MappedDump:
     """
     memory = _parse(content)
     suffix = content.path.suffix.lower()
+    regions = _regions(content.path, memory)
     held = content
     if not memory.size:
         held = _open_vmem(content.path)
@@ -53,15 +54,17 @@ def read_vmware(content: Content) -> MappedDump:
     return MappedDump(
         held,
         path=content.path,
-        format=suffix[1:] if suffix in SUFFIXES else "vmss" if memory.size else "vmsn",
+        format=suffix[1:] if suffix in _SUFFIXES else "vmss" if memory.size else "vmsn",
         headers=Headers(arch="x86_64"),
-        extents=_extents(content.path, memory, memory.size or held.size),
+        extents=regions or [Extent(0, memory.size or held.size, memory.offset)],
     )
 
 
-def checkpoint_beside(vmem: Path) -> Path | None:
-    """The `.vmsn` or `.vmss` of the same name, which alone says where the memory belongs."""
-    names = (vmem.with_suffix(suffix) for suffix in (".vmsn", ".vmss"))
+def checkpoint_beside(path: Path) -> Path | None:
+    """For a `.vmem` the `.vmsn` or `.vmss` beside it, which alone says where memory belongs."""
+    if path.suffix.lower() != ".vmem":
+        return None
+    names = (path.with_suffix(suffix) for suffix in _SUFFIXES)
     return next((name for name in names if name.is_file()), None)
 
 
@@ -130,10 +133,11 @@ def _take_value(memory: _Memory, name: str, index: int, value: int) -> None:
         memory.regions.setdefault(index, {})[name] = value
 
 
-def _extents(path: Path, memory: _Memory, size: int) -> list[Extent]:
-    """Where each region lies: its pages in the memory file, its place in the machine."""
-    if memory.count <= 1:
-        return [Extent(0, size, memory.offset)]
+def _regions(path: Path, memory: _Memory) -> list[Extent]:
+    """Where each region lies: its pages in the memory file, its place in the machine.
+
+    Machines with less than 3 GiB have none: all their memory is one piece from 0 on.
+    """
     found = []
     for index in range(min(memory.count, _MOST_ITEMS)):
         region = memory.regions.get(index, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import resource
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -73,10 +74,9 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@given(data=broken(), address=st.integers(0, 1 << 64))
-@settings(max_examples=600, deadline=3000)
-def test_facts_or_an_error_with_a_code(folder: Path, data: bytes, address: int) -> None:
-    path = writers.write(folder, "dump", data)
+def outcome_of(path: Path, address: int = 0) -> None:
+    """Facts of the dump, or an error that names it; a little memory, some seconds at most."""
+    began = time.monotonic()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         with closing(open_dump(path)) as reader:
@@ -85,8 +85,49 @@ def test_facts_or_an_error_with_a_code(folder: Path, data: bytes, address: int) 
                 assert len(reader.read(place, 5000)) == 5000
     except KernsymError as error:
         assert error.code and str(path) in error.message
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 100 << 10, "KiB"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10, "KiB"
+    assert time.monotonic() - began < 5
+
+
+@given(data=broken(), address=st.integers(0, 1 << 64))
+@settings(max_examples=600, deadline=None)
+def test_facts_or_an_error_with_a_code(folder: Path, data: bytes, address: int) -> None:
+    outcome_of(writers.write(folder, "dump", data), address)
+
+
+FULL = b"\xff" * 8
+LARGE = (1 << 39).to_bytes(8, "little")
+SUB = writers.PAGE  # where a kdump's sub header begins
+
+
+@pytest.mark.parametrize(
+    ("name", "patches"),
+    [
+        pytest.param("kdump-6", {SUB + 12: b"\1", SUB + 80: FULL[:7], SUB + 88: FULL}, id="split"),
+        pytest.param("kdump-6", {436: FULL[:4], SUB + 96: LARGE}, id="frames without a bitmap"),
+        pytest.param("kdump-6", {SUB + 40: FULL, SUB + 56: FULL}, id="sizes of texts"),
+        pytest.param("kdump-1", {2 * SUB: b"\x55" * SUB}, id="memory in many pieces"),
+        pytest.param("elf", {56: b"\xfe\xff"}, id="program headers"),
+        pytest.param("elf-numerous", {64 + 44: FULL[:4]}, id="a table of program headers"),
+        pytest.param("elf", {96: FULL, 104: FULL}, id="size of notes"),
+        pytest.param("elf", {64 + 56 + 24: FULL, 64 + 56 + 32: FULL}, id="a segment's size"),
+        pytest.param("flattened", {4096: FULL[:7]}, id="a record's offset"),
+        pytest.param("vmss", {8: FULL[:4]}, id="groups"),
+    ],
+)
+def test_hostile_numbers(name: str, patches: dict[int, bytes], tmp_path: Path) -> None:
+    data = bytearray(WRITTEN[name])
+    for at, change in patches.items():
+        data[at : at + len(change)] = change
+    assert data != WRITTEN[name]
+    outcome_of(writers.write(tmp_path, "dump", bytes(data)))
+
+
+def test_many_vmcoreinfos_are_not_all_tried(tmp_path: Path) -> None:
+    infos = b"".join(
+        writers.vmcoreinfo(KERNELOFFSET=f"{number:x}") + b"\0" for number in range(5000)
+    )
+    outcome_of(writers.write(tmp_path, "dump", b"\0\0" + infos))
 
 
 @given(
