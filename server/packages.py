@@ -101,11 +101,12 @@ class Packages:
         )
 
     def _sources(self, kernel: Kernel) -> tuple[Source, ...]:
-        """The configured ones first, then those that the distribution knows or the machine has."""
-        configured = tuple(s for s in self._config.sources if s.distro in (kernel.distro, "*"))
-        if not self._config.builtin_sources:
-            return configured
-        return (*configured, *catalog()[kernel.distro].sources(kernel, machine_sources()))
+        """Where to ask: the configured sources, the machine's, those that are built in."""
+        distro = catalog()[kernel.distro]
+        configured = tuple(s for s in self._config.sources if s.distro in (distro.name, "*"))
+        if self._config.builtin_sources:
+            return distro.sources(kernel, (*configured, *machine_sources()))
+        return tuple(s for s in distro.sources(kernel, configured) if s.origin != "built in")
 
 
 def _named(kernel: Kernel, role: Role) -> Package:

@@ -40,14 +40,14 @@ def resolve(
             found = distro.locate(package, kernel, source, fetch)
         except Refused as error:
             refused = refused or error
-            answers.append(f"{_name(source)}: refused: {error.message}")
+            answers.append(f"{source.place}: refused: {error.message}")
         except CouldNotFindOut as error:
             unsure = unsure or error
-            answers.append(f"{_name(source)}: {error.message}")
+            answers.append(f"{source.place}: {error.message}")
         else:
             if found is not None:
                 return found
-            answers.append(f"{_name(source)}: does not have it")
+            answers.append(f"{source.place}: does not have it")
     context = tuple(answers)
     if refused is not None:
         raise Refused(refused.code, refused.message, context=context, hint=refused.hint)
@@ -65,8 +65,3 @@ def resolve(
         hint="if you have the package, put it into a folder and name it as a [[source]] with "
         'kind = "directory" in kernsym.toml',
     )
-
-
-def _name(source: Source) -> str:
-    host = source.url.split("://", 1)[-1].rsplit("@", 1)[-1].rstrip("/")
-    return f"{host} {source.suite}".rstrip()
