@@ -132,6 +132,8 @@ class Part:
         """Let go of the file; what has come stays for the next time."""
         with self._lock:
             self._file.close()
+            if not self.size:
+                self.discard()
 
     def _read(self, offset: int, size: int) -> bytes:
         return os.pread(self._file.fileno(), size, offset)

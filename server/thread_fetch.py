@@ -57,9 +57,9 @@ def unwrap(body: bytes) -> bytes:
 
     >>> unwrap(b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n- -a\n"
     ...        b"-----BEGIN PGP SIGNATURE-----\n...")
-    b'-a\n'
+    b'-a'
     """
     if not body.startswith(_CLEAR_SIGNED):
         return body
-    text = body.partition(b"\n\n")[2].partition(b"-----BEGIN PGP SIGNATURE-----")[0]
+    text = body.partition(b"\n\n")[2].partition(b"\n-----BEGIN PGP SIGNATURE-----")[0]
     return re.sub(rb"(?m)^- ", b"", text)

@@ -31,9 +31,8 @@ from kernsym.server.pages import HeldPage, PageCache
 _Answer = TypeVar("_Answer")
 
 _MOST_REDIRECTS = 5
-_READ_AHEAD = 1 << 19  # bytes that wait while the last ones are written
 _FRESH_SECONDS = 300.0  # mirrors change a few times a day
-_WORTH_A_NEW_START = 1 << 20  # bytes that came before a failure and make it count as the first
+_WORTH_A_NEW_START = 1 << 18  # bytes that came before a failure and make it count as the first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,6 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=self.limits.connect, sock_read=self.limits.stall
             ),
-            read_bufsize=_READ_AHEAD,
             trust_env=True,
         )
         await asyncio.to_thread(self._pages.sweep)
