@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kernsym.client.dumps.content import Content
@@ -17,10 +18,11 @@ MAGIC = b"\x7fELF"
 _CLASS_64 = 2
 _ET_CORE = 4
 _PT_LOAD, _PT_NOTE = 1, 4
+_NOWHERE = 2**64 - 1  # the physical address of what is mapped, but not memory
 _PN_XNUM = 0xFFFF  # too many for e_phnum: the count is in section 0's sh_info
 _PROGRAM_HEADER_SIZE = 56
 _MOST_PROGRAM_HEADERS = 300_000  # a dump with paging has tens of thousands
-_MOST_NOTES = 16 << 20  # bytes: a thousand processors' registers are half a megabyte
+_MOST_NOTES = 4 << 20  # bytes in all; a thousand processors' registers are one megabyte
 
 _NT_AUXV, _NT_FILE = 6, 0x46494C45  # only cores of programs have these
 
@@ -53,6 +55,16 @@ class _Program(NamedTuple):
     size: int
 
 
+@dataclass(slots=True)
+class _Parts:
+    """What the program headers lead to; `covered` is memory of which not all is stored."""
+
+    notes: list[Note] = field(default_factory=list)
+    extents: list[Extent] = field(default_factory=list)
+    covered: list[tuple[int, int]] = field(default_factory=list)
+    phys_base: int | None = None
+
+
 def read_elf(content: Content, wrapping: str = "") -> MappedDump:
     """The dump in `content`; `wrapping` is appended to the format's name.
 
@@ -63,33 +75,52 @@ def read_elf(content: Content, wrapping: str = "") -> MappedDump:
     kind, machine = struct.unpack_from(order + "HH", identity, 16)
     if kind != _ET_CORE:
         raise _foreign(content, _TYPES.get(kind, f"an ELF file of type {kind}"))
+    parts = _parts(content, identity, order)
+    _check(content, parts)
+    text = vmcoreinfo_text(parts.notes)
     arch = _MACHINES.get((machine, order))
-    programs = list(_programs(content, identity, order))
-    notes = [
-        note
-        for program in programs
-        if program.kind == _PT_NOTE
-        for note in parse_notes(
-            content.read(program.offset, min(program.stored, _MOST_NOTES)), order
-        )
-    ]
-    if any(note.name == b"CORE" and note.kind in (_NT_AUXV, _NT_FILE) for note in notes):
+    return MappedDump(
+        content,
+        path=content.path,
+        format="elf" + wrapping,
+        headers=Headers(
+            arch=arch,
+            vmcoreinfo=text,
+            vmcoreinfo_from="note" if text is not None else None,
+            phys_base=parts.phys_base if arch == "x86_64" else None,
+        ),
+        extents=parts.extents,
+        covered=parts.covered,
+    )
+
+
+def _parts(content: Content, identity: bytes, order: str) -> _Parts:
+    parts = _Parts()
+    left = _MOST_NOTES
+    for program in _programs(content, identity, order):
+        if program.kind == _PT_NOTE:
+            data = content.read(program.offset, min(program.stored, left))
+            left -= len(data)
+            parts.notes.extend(parse_notes(data, order))
+        elif program.paddr != _NOWHERE:
+            if program.stored:
+                parts.extents.append(Extent(program.paddr, program.stored, program.offset))
+            if program.size > program.stored:
+                parts.covered.append((program.paddr, program.size))
+            if parts.phys_base is None and program.vaddr in _IMAGE:
+                parts.phys_base = program.paddr - (program.vaddr - _IMAGE.start)
+    return parts
+
+
+def _check(content: Content, parts: _Parts) -> None:
+    if any(note.name == b"CORE" and note.kind in (_NT_AUXV, _NT_FILE) for note in parts.notes):
         raise _foreign(content, "the core of a program, not of a kernel")
-    loads = [p for p in programs if p.kind == _PT_LOAD and p.paddr != 2**64 - 1]
-    if not any(load.size or load.stored for load in loads):
+    if not parts.extents and not parts.covered:
         raise Unusable(
             "dump-damaged",
             f"{content.path} is an ELF core without any memory in it",
             hint="the dump was not finished: look at the log of what made it",
         )
-    return MappedDump(
-        content,
-        path=content.path,
-        format="elf" + wrapping,
-        headers=_headers(arch, notes, loads),
-        extents=[Extent(p.paddr, p.stored, p.offset) for p in loads if p.stored],
-        covered=[(p.paddr, p.size) for p in loads if p.size],
-    )
 
 
 def _byte_order(content: Content, identity: bytes) -> str:
@@ -126,17 +157,6 @@ def _programs(content: Content, identity: bytes, order: str) -> Iterator[_Progra
             program = _Program._make(layout.unpack_from(table, at))
             if program.kind in (_PT_LOAD, _PT_NOTE):
                 yield program
-
-
-def _headers(arch: str | None, notes: list[Note], loads: list[_Program]) -> Headers:
-    text = vmcoreinfo_text(notes)
-    image = next((p for p in loads if p.vaddr in _IMAGE), None) if arch == "x86_64" else None
-    return Headers(
-        arch=arch,
-        vmcoreinfo=text,
-        vmcoreinfo_from="note" if text is not None else None,
-        phys_base=image.paddr - (image.vaddr - _IMAGE.start) if image else None,
-    )
 
 
 def _foreign(content: Content, what: str) -> Unusable:

@@ -21,7 +21,7 @@ from kernsym.distros import Unusable
 
 MAGICS = (b"KDUMP   ", b"DISKDUMP")
 
-_MOST_NOTES = 16 << 20
+_MOST_NOTES = 4 << 20
 _MOST_VMCOREINFO = 1 << 16
 _MOST_SEGMENTS = 100_000
 _CACHED = 32 << 20  # bytes of decompressed pages
