@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from kernsym.client.dumps.bitmap import Bitmap
 from kernsym.client.dumps.content import Content
@@ -25,6 +26,15 @@ _MOST_NOTES = 4 << 20
 _MOST_VMCOREINFO = 1 << 16
 _MOST_SEGMENTS = 100_000
 _CACHED = 32 << 20  # bytes of decompressed pages
+
+
+class _Descriptor(NamedTuple):
+    """Where a page is stored, in how many bytes, and how it is compressed."""
+
+    offset: int
+    size: int
+    flags: int
+    page_flags: int
 
 
 class KdumpReader:
@@ -77,14 +87,17 @@ class KdumpReader:
         most = max(CHUNK // size, 1)
         for first, stop in self._stored.runs(self._layout.first_frame, self._layout.last_frame):
             for begin in range(first, stop, most):
-                if self._cut_before(begin):
-                    return
+                descriptors = self._descriptors(begin, min(most, stop - begin))
                 buffer = bytearray()
-                for frame in range(begin, min(begin + most, stop)):
-                    try:
-                        buffer += self._read_page(frame)
-                    except Unusable:
-                        buffer += bytes(size)
+                pages: dict[_Descriptor, bytes] = {}  # zeros are stored once for all
+                for frame, descriptor in enumerate(descriptors, begin):
+                    if not descriptor.size:  # never written: the dump was cut off
+                        break
+                    if descriptor not in pages:
+                        pages[descriptor] = self._expand_or_zeros(frame, descriptor)
+                    buffer += pages[descriptor]
+                if not buffer:  # descriptors ascend, so none follows
+                    return
                 yield begin * size, memoryview(buffer)
 
     def close(self) -> None:
@@ -95,35 +108,36 @@ class KdumpReader:
         layout = self._layout
         if not layout.first_frame <= frame < layout.last_frame or not self._stored.has(frame):
             return bytes(layout.block_size)
+        descriptors = self._descriptors(frame, 1)
+        if not descriptors or not descriptors[0].size:
+            raise truncated(self.path, self._content.size, self.headers.missing or 1)
+        return self._expand(frame, descriptors[0])
+
+    def _descriptors(self, frame: int, count: int) -> list[_Descriptor]:
+        """Those of `count` frames, all stored; fewer where the file ends."""
         index = self._stored.rank(frame) - self._before
-        offset, size, flags = self._descriptor(index)
-        if size > layout.block_size:
+        at = self._layout.descriptors_offset + index * DESCRIPTOR.size
+        table = self._content.read(at, count * DESCRIPTOR.size)
+        whole = len(table) // DESCRIPTOR.size * DESCRIPTOR.size
+        return [_Descriptor._make(d) for d in self._layout.descriptor.iter_unpack(table[:whole])]
+
+    def _expand(self, frame: int, descriptor: _Descriptor) -> bytes:
+        offset, size, flags, _ = descriptor
+        if size > self._layout.block_size:
             raise self._broken(frame, f"it is stored in {size} bytes")
         data = self._content.read(offset, size)
-        if not size or len(data) < size:
-            raise truncated(
-                self.path, self._content.size, max(offset + size - self._content.size, 1)
-            )
+        if len(data) < size:
+            raise truncated(self.path, self._content.size, offset + size - self._content.size)
         try:
-            return expand(data, flags, layout.block_size)
+            return expand(data, flags, self._layout.block_size)
         except BrokenPage as error:
             raise self._broken(frame, str(error)) from error
 
-    def _cut_before(self, frame: int) -> bool:
-        """Whether the file ends before this frame's descriptor: then before all that follow."""
-        index = self._stored.rank(frame) - self._before
-        return self._layout.descriptors_offset + index * DESCRIPTOR.size >= self._content.size
-
-    def _descriptor(self, index: int) -> tuple[int, int, int]:
-        """File offset, stored size and flags of the page that is the `index`th stored."""
-        at = self._layout.descriptors_offset + index * DESCRIPTOR.size
-        data = self._content.read(at, DESCRIPTOR.size)
-        if len(data) < DESCRIPTOR.size:
-            raise truncated(
-                self.path, self._content.size, at + DESCRIPTOR.size - self._content.size
-            )
-        offset, size, flags, _ = self._layout.descriptor.unpack(data)
-        return offset, size, flags
+    def _expand_or_zeros(self, frame: int, descriptor: _Descriptor) -> bytes:
+        try:
+            return self._expand(frame, descriptor)
+        except Unusable:
+            return bytes(self._layout.block_size)
 
     def _broken(self, frame: int, reason: str) -> Unusable:
         return Unusable(
@@ -172,5 +186,5 @@ class KdumpReader:
         # The very last pages may be zeros, stored once at the front.
         few = min(count, 512)
         table = self._content.read(end - few * DESCRIPTOR.size, few * DESCRIPTOR.size)
-        pages = layout.descriptor.iter_unpack(table)
-        return max(max((offset + length for offset, length, _, _ in pages), default=0) - size, 0)
+        pages = map(_Descriptor._make, layout.descriptor.iter_unpack(table))
+        return max(max((page.offset + page.size for page in pages), default=0) - size, 0)

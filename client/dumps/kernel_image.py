@@ -11,9 +11,10 @@ from kernsym.distros import Unusable
 
 _MIB = 1 << 20
 _LARGEST = 96 * _MIB  # text and read-only data of a kernel; the banner is in the latter
-_NEAR = 1 << 16
-_STEP = 1 << 18
-_PAGE_DIRECTORY = 2 * _MIB  # what read-only data is aligned to
+_NEAR = 1 << 16  # windows: around a symbol,
+_GLANCE = 1 << 15  # at the beginning of a section,
+_STEP = 1 << 18  # and one after the other
+_LARGE_PAGE = 2 * _MIB
 
 _UTSNAME_FIELD = 65  # __NEW_UTS_LEN + 1
 
@@ -54,8 +55,8 @@ def _places(info: VmcoreInfo, start: int) -> Iterator[tuple[int, int]]:
     if table is not None and 0 < table - stext < _LARGEST:
         yield max(start + table - stext - _NEAR, 0), 2 * _NEAR
     # ... else among the first of the read-only data, which begins at a large page.
-    for offset in range(_PAGE_DIRECTORY, 32 * _MIB, _PAGE_DIRECTORY):
-        yield start + offset, _STEP // 8
+    for offset in range(_LARGE_PAGE, 32 * _MIB, _LARGE_PAGE):
+        yield start + offset, _GLANCE
     data = info.symbol("init_uts_ns")
     end = data - stext if data is not None and 0 < data - stext < _LARGEST else _LARGEST
     for offset in range(0, end, _STEP):
