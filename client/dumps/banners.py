@@ -57,8 +57,9 @@ def _fault(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The banner chosen, None when there is none or they are even; `rivals` are then the even
-    ones.  `rejected`: (text, reason).
+    """The banner chosen, or None: there is none, or `rivals` are even.
+
+    `rejected`: the other texts, each with the reason.
     """
 
     chosen: Sighting | None
@@ -66,18 +67,16 @@ class Choice:
     rejected: tuple[tuple[str, str], ...] = ()
 
 
-def choose(
-    sightings: Iterable[Sighting], release: str | None = None, version: str | None = None
-) -> Choice:
+def choose(sightings: Iterable[Sighting], release: str | None = None) -> Choice:
     """One banner of all that were seen.
 
-    Those that VMCOREINFO or utsname (`release`, `version`) contradict go; then those of the
-    kernel's own shape outrank copies in logs, and the most frequent text wins.
+    Those that contradict the `release` of VMCOREINFO or utsname go; then those of the kernel's
+    own shape outrank copies in logs, and the most frequent text wins.
     """
     rejected: dict[str, str] = {}
     standing: list[Sighting] = []
     for seen in sightings:
-        reason = seen.fault or _contradiction(seen.text, release, version)
+        reason = seen.fault or _contradiction(seen.text, release)
         if reason:
             rejected.setdefault(seen.text, reason)
         else:
@@ -102,12 +101,8 @@ def choose(
     return Choice(chosen, (), tuple(rejected.items()))
 
 
-def _contradiction(text: str, release: str | None, version: str | None) -> str:
+def _contradiction(text: str, release: str | None) -> str:
     banner = find_banner(text)
-    if banner is None:
-        return "no release number follows"
-    if release and banner.release != release:
-        return f"VMCOREINFO or utsname say {release}"
-    if version and banner.version != version:
-        return f"utsname says {version}"
-    return ""
+    if release is None or (banner is not None and banner.release == release):
+        return ""
+    return f"VMCOREINFO or utsname say {release}"

@@ -38,7 +38,7 @@ def facts_of(reader: DumpReader, on_progress: Progress | None = None) -> DumpFac
     headers = reader.headers
     identity = _from_headers(reader)
     version = headers.version or (identity.utsname[1] if identity.utsname else None)
-    if identity.choice.chosen is None and version is None:
+    if identity.choice.chosen is None and not version:
         identity = _from_scan(reader, identity, on_progress)
     fingerprint = _fingerprint(reader, identity)
     if fingerprint.release is None and fingerprint.build_id is None:
