@@ -156,33 +156,41 @@ def kdump(
     pages = held.pages()
     first, stop = part or (0, frames)
     bitmap_size = (frames // 8 + PAGE - 1) // PAGE * PAGE
-    bitmap_blocks = bitmap_size // PAGE * (1 if one_bitmap else 2)
-    extra_at = PAGE + 104
-    sub_blocks = (104 + len(info) + len(notes) + PAGE - 1) // PAGE
-    sub = struct.pack(
-        order + "qiiQQQQQQQQQQQ",
-        *(PHYS_BASE, 31, int(part is not None), first, stop),
-        *(extra_at if info else 0, len(info)),
-        *(extra_at + len(info) if notes else 0, len(notes), 0, 0),
-        *(first, stop, frames),
-    )
+    bitmaps = _bitmap(pages, bitmap_size)
+    if not one_bitmap:
+        bitmaps = _bitmap(range(frames), bitmap_size) + bitmaps
+    sub = _sub_header(order, first, stop, frames, info, notes, part is not None)
     header = (signature + struct.pack(order + "i", version) + uts).ljust(424, b"\0") + struct.pack(
-        order + "IiiIIIIIIi", flag, PAGE, sub_blocks, bitmap_blocks, frames, 0, 0, 0, 0, 1
+        *(order + "IiiIIIIIIi", flag, PAGE, len(sub) // PAGE, len(bitmaps) // PAGE, frames),
+        *(0, 0, 0, 0, 1),
     )
-    present = _bitmap(range(frames), bitmap_size)
-    stored = _bitmap(pages, bitmap_size)
-    start = header.ljust(PAGE, b"\0") + (sub + info + notes).ljust(sub_blocks * PAGE, b"\0")
-    start += stored if one_bitmap else present + stored
-    mine = {frame: page for frame, page in pages.items() if first <= frame < stop}
+    start = header.ljust(PAGE, b"\0") + sub + bitmaps
+    mine = [page for frame, page in pages.items() if first <= frame < stop]
     at = len(start) + 24 * len(mine)
     descriptors, body = b"", b""
-    for page in mine.values():
+    for page in mine:
         packed = compress(page)
         used = flag if len(packed) < len(page) else 0
         packed = packed if used else page
         descriptors += struct.pack(order + "qIIQ", at + len(body), len(packed), used, 0)
         body += packed
     return start + descriptors + body
+
+
+def _sub_header(
+    order: str, first: int, stop: int, frames: int, info: bytes, notes: bytes, split: bool
+) -> bytes:
+    """The sub header and the texts behind it, in whole blocks."""
+    texts = PAGE + 104
+    sub = struct.pack(
+        order + "qiiQQQQQQQQQQQ",
+        *(PHYS_BASE, 31, int(split), first, stop),
+        *(texts if info else 0, len(info)),
+        *(texts + len(info) if notes else 0, len(notes), 0, 0),
+        *(first, stop, frames),
+    )
+    data = sub + info + notes
+    return data.ljust((len(data) + PAGE - 1) // PAGE * PAGE, b"\0")
 
 
 def _bitmap(frames: Iterable[int], size: int) -> bytes:
