@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from kernsym.distros import (
     CouldNotFindOut,
     Distro,
     Fetch,
     Kernel,
+    KernsymError,
     NotPublished,
     Package,
     PackageRef,
@@ -23,7 +24,6 @@ def resolve(
     package: Package,
     sources: Sequence[Source],
     fetch: Fetch,
-    on_ask: Callable[[Source], None] = lambda source: None,
 ) -> PackageRef:
     """The first source's answer that has the package.
 
@@ -32,36 +32,36 @@ def resolve(
     more than the next.  The context names every source with its answer.
     """
     answers: list[str] = []
-    refused: Refused | None = None
-    unsure: CouldNotFindOut | None = None
+    failures: list[KernsymError] = []
     for source in sources:
-        on_ask(source)
         try:
             found = distro.locate(package, kernel, source, fetch)
-        except Refused as error:
-            refused = refused or error
-            answers.append(f"{source.place}: refused: {error.message}")
-        except CouldNotFindOut as error:
-            unsure = unsure or error
+        except (CouldNotFindOut, Refused) as error:
+            failures.append(error)
             answers.append(f"{source.place}: {error.message}")
         else:
             if found is not None:
                 return found
             answers.append(f"{source.place}: does not have it")
-    context = tuple(answers)
-    if refused is not None:
-        raise Refused(refused.code, refused.message, context=context, hint=refused.hint)
-    if unsure is not None:
-        raise CouldNotFindOut(
-            unsure.code,
-            f"could not find out where {package.id} is published: {unsure.message}",
-            context=context,
-            hint=unsure.hint or "check the network, or add a [[source]] to kernsym.toml",
-        )
-    raise NotPublished(
+    raise _outcome(package, failures, tuple(answers))
+
+
+def _outcome(
+    package: Package, failures: Sequence[KernsymError], answers: tuple[str, ...]
+) -> KernsymError:
+    for kind in (Refused, CouldNotFindOut):
+        for first in failures:
+            if isinstance(first, kind):
+                return kind(
+                    first.code,
+                    f"{package.id} was not found: {first.message}",
+                    context=answers,
+                    hint=first.hint or "check the network, or add a [[source]] to kernsym.toml",
+                )
+    return NotPublished(
         "not-published",
         f"no source publishes {package.id}",
-        context=context,
+        context=answers,
         hint="if you have the package, put it into a folder and name it as a [[source]] with "
         'kind = "directory" in kernsym.toml',
     )

@@ -42,7 +42,7 @@ class Kernsym:
     def store(self) -> Path:
         return self.home / "store"
 
-    def start(self, *arguments: str | Path, **options: object) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """The command as a running process in a process group of its own, with pipes."""
         return subprocess.Popen(
             [sys.executable, "-m", "kernsym.client", *map(str, arguments)],

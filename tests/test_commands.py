@@ -1,0 +1,70 @@
+"""The commands besides crash: their answers, their errors with code, hint and exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BANNER, KERNEL, Kernsym
+from tests.story import VMCORE
+from tests.upstream import UpstreamServer
+
+
+def test_identify_speaks_the_contract(kernsym: Kernsym, mirror: UpstreamServer) -> None:
+    answer = json.loads(kernsym("identify", "--json", VMCORE).stdout)
+    assert set(answer) == {
+        "source",
+        "verdict",
+        "reason",
+        "banner",
+        "kernel",
+        "candidates",
+        "packages",
+        "dump",
+    }
+    assert answer["verdict"] == "identified" and answer["banner"] == BANNER
+    assert answer["kernel"]["uname"] == KERNEL.uname and answer["kernel"]["distro"] == "debian"
+    assert [package["role"] for package in answer["packages"]] == ["debuginfo", "source"]
+    assert answer["dump"]["format"] == "kdump" and answer["dump"]["compression"] == "zlib"
+
+    lines = f"nothing\n[    0.000000] {BANNER}\nLinux version 1.2 (a@b) (gcc) #1\n"
+    several = kernsym("identify", "--json", "-", text=lines).stdout.splitlines()
+    verdicts = [json.loads(line)["verdict"] for line in several]
+    assert verdicts == ["unknown", "identified", "unknown"]
+    assert not mirror.hits
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (("crash", "/no/such/dump"), 2, "dump-not-found"),
+        (("crash", "/"), 3, "dump-foreign"),
+        (("fetch", "6.1.0-999-amd64"), 3, "ambiguous"),
+        (("fetch", "ab" * 20), 3, "unknown"),
+        (("show", "nothing"), 4, "not-held"),
+        (("fetch", BANNER.replace(KERNEL.version, KERNEL.version + "9")), 4, "not-published"),
+        (("--offline", "fetch", BANNER), 5, "offline"),
+        (("--server", "http://127.0.0.1:9", "ls"), 5, "server-unreachable"),
+        (("fetch", BANNER.replace("#1 SMP", "#2 SMP")), 6, "vmlinux-mismatch"),
+    ],
+)
+def test_errors_have_their_code_hint_and_status(
+    kernsym: Kernsym, arguments: tuple[str, ...], status: int, code: str
+) -> None:
+    done = kernsym(*arguments, status=status)
+    assert f"error[{code}]: " in done.stderr
+    assert done.stdout == "" and "Traceback" not in done.stderr
+
+
+def test_the_store_commands(kernsym: Kernsym) -> None:
+    vmlinux = Path(kernsym("fetch", BANNER, "--modules", "overlay").stdout.strip())
+    assert vmlinux.is_file() and vmlinux.is_relative_to(kernsym.store)
+    assert KERNEL.key in kernsym("ls").stdout
+    shown = kernsym("show", KERNEL.uname).stdout
+    assert BANNER in shown and "overlay.ko" in shown
+    links = list(kernsym.store.glob(".build-id/*/*.debug"))
+    assert len(links) == 2 and all(link.resolve().is_file() for link in links)
+    assert "removed" in kernsym("rm", KERNEL.key).stderr
+    assert kernsym("ls").stdout == "" and not list(kernsym.store.glob(".build-id/*/*"))

@@ -1,0 +1,63 @@
+"""One server for several: kernsym itself and debuginfod's own client."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import DEBUG_PACKAGE, KERNEL, Kernsym
+from tests.story import COMMANDS, VMCORE, assert_everything_is_there
+from tests.upstream import UpstreamServer
+
+
+@contextmanager
+def shared_server(kernsym: Kernsym) -> Iterator[str]:
+    """`kernsym serve` on a store of its own, ended by SIGTERM."""
+    process = kernsym.start("--store", kernsym.home / "shared", "serve", "--listen", "127.0.0.1:0")
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if found := re.search(r"at (http://\S+)", line):
+                yield found[1]
+                break
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
+def test_a_shared_server_serves_kernsym_and_debuginfod_clients(
+    kernsym: Kernsym, mirror: UpstreamServer
+) -> None:
+    kernsym.environment["KERNSYM_TOKEN"] = "s3cret"
+    with shared_server(kernsym) as url:
+        done = kernsym("--server", url, "crash", VMCORE, text=COMMANDS)
+        assert_everything_is_there(done.stdout)
+        assert str(kernsym.store) in done.stdout, "files are copied to the client's own store"
+        assert KERNEL.key in kernsym("--server", url, "ls").stdout
+        bundle = json.loads(kernsym("--server", url, "show", "--json", KERNEL.uname).stdout)
+        build_id = bundle["verification"]["build_id"]
+        environment = {
+            **os.environ,
+            "DEBUGINFOD_URLS": url,
+            "DEBUGINFOD_CACHE_PATH": str(kernsym.home / "c"),
+        }
+        for kind in (["debuginfo"], ["executable"], ["source", "/kernel/panic.c"]):
+            found = subprocess.run(
+                ["debuginfod-find", kind[0], build_id, *kind[1:]],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+            assert Path(found.stdout.strip()).stat().st_size > 1000
+    assert mirror.hits[DEBUG_PACKAGE] == 1
+    asked = mirror.hits.copy()
+    kernsym("crash", VMCORE, text=COMMANDS)
+    assert mirror.hits == asked, "what was copied serves without a server"
