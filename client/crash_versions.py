@@ -62,6 +62,11 @@ NEEDS = (
     Need(kernel=(6, 18), crash=(9, 0, 2), why="`timer -r` fails"),
 )
 
+NEWER_CRASH_HINT = (
+    "Debian 13 has crash 8.0.6; newer ones: https://github.com/crash-utility/crash"
+    " (make lzo snappy zstd), then name it with --crash PATH or KERNSYM_CRASH"
+)
+
 # crash's word for a machine that `uname -m` spells so.
 TARGETS = {
     "x86_64": "X86_64",
@@ -94,13 +99,13 @@ def unmet_needs(crash: CrashProgram, kernel_version: str) -> tuple[Need, ...]:
 
 
 def warning_about(crash: CrashProgram, kernel_version: str) -> tuple[str, ...]:
-    """Lines that tell the user what will be wrong; () when nothing is known to be."""
+    """What will be wrong, and what to install instead; () when nothing is known to be wrong."""
     unmet = unmet_needs(crash, kernel_version)
     if not unmet:
         return ()
     wanted = dotted(max(need.crash for need in unmet))
     first = f"{crash.title} is older than this kernel; {wanted} or newer is needed, for in this one"
-    return (first, *(need.why for need in unmet))
+    return (first, *(need.why for need in unmet), NEWER_CRASH_HINT)
 
 
 def refuse_if_unfit(crash: CrashProgram, arch: str | None, compression: str) -> None:

@@ -40,6 +40,8 @@ def list_modules(
             physical=True,
         )
     program.load_debug_info([vmlinux], main=False)
+    if program.main_module().debug_file_path is None:
+        raise ValueError(f"{vmlinux} is not of this dump, or has no debug information")
     modules = (module for module, _ in program.loaded_modules())
     loadable = (module for module in modules if isinstance(module, drgn.RelocatableModule))
     for count, module in enumerate(loadable):

@@ -88,10 +88,3 @@ def install_hint(package: str) -> str:
     words = [system.get("ID", ""), *system.get("ID_LIKE", "").split()]
     installer = next((_INSTALLERS[word] for word in words if word in _INSTALLERS), None)
     return f"{installer} {package}" if installer else f"install the package {package}"
-
-
-# The Debian and Ubuntu releases with a crash that new kernels need.
-NEWER_CRASH_HINT = (
-    "Debian 13 has crash 8.0.6; newer ones: https://github.com/crash-utility/crash"
-    " (make lzo snappy zstd), then name it with --crash PATH or KERNSYM_CRASH"
-)

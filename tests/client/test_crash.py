@@ -1,0 +1,216 @@
+"""crash's arguments and its file of first commands, case by case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kernsym.client.crash import (
+    CrashCommand,
+    Symbols,
+    crash_command,
+    is_plain,
+    split_input_option,
+)
+from kernsym.client.dumps import DumpFacts
+from kernsym.distros import Fingerprint
+
+CRASH = Path("/usr/bin/crash")
+FOLDER = Path("/run/user/1000/kernsym-1")
+VMLINUX = Path("/store/root/vmlinux-6.1.0-18-amd64")
+FACTS = DumpFacts(
+    path="/dumps/vmcore",
+    format="elf",
+    compression="",
+    size=1,
+    memory=1,
+    fingerprint=Fingerprint(arch="x86_64", release="6.1.0-18-amd64"),
+)
+ARM64_VMCOREINFO = (
+    "OSRELEASE=6.1.0-18-arm64\nNUMBER(kimage_voffset)=0xffff800007e00000\n"
+    "NUMBER(PHYS_OFFSET)=0x40000000\nNUMBER(VA_BITS)=48\n"
+)
+
+
+def command(
+    facts: DumpFacts = FACTS,
+    symbols: Symbols | None = None,
+    *,
+    arguments: tuple[str, ...] = (),
+    extra_input: tuple[str, ...] = (),
+) -> CrashCommand:
+    symbols = symbols or Symbols(namelists=(VMLINUX,))
+    return crash_command(
+        CRASH, facts, symbols, FOLDER, arguments=arguments, extra_input=extra_input
+    )
+
+
+def input_lines(made: CrashCommand) -> list[str]:
+    return dict(made.files)["commands"].splitlines()
+
+
+def raw(kaslr_offset: int | None = None, phys_base: int | None = None) -> DumpFacts:
+    return replace(
+        FACTS,
+        path="/dumps/ram",
+        format="raw",
+        needs_address=True,
+        kaslr_offset=kaslr_offset,
+        phys_base=phys_base,
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "dump"),
+    [
+        # Notes, or VMware's registers, tell crash where the kernel is.
+        (replace(FACTS, kaslr_offset=0x1A200000, phys_base=-268435456), [], "/dumps/vmcore"),
+        (replace(FACTS, path="/dumps/a.vmss", format="vmss", phys_base=1), [], "/dumps/a.vmss"),
+        (replace(FACTS, format="kdump-flattened", kaslr_offset=4096), [], "/dumps/vmcore"),
+        (raw(), [], "/dumps/ram@0x0"),
+        (raw(kaslr_offset=0, phys_base=0), [], "/dumps/ram@0x0"),
+        (
+            raw(kaslr_offset=0x1A200000, phys_base=-268435456),
+            ["--kaslr=0x1a200000", "-m", "phys_base=0xfffffffff0000000"],
+            "/dumps/ram@0x0",
+        ),
+        (
+            raw(kaslr_offset=0x2C200000, phys_base=3848273920),
+            ["--kaslr=0x2c200000", "-m", "phys_base=0xe5600000"],
+            "/dumps/ram@0x0",
+        ),
+        # RHEL 5: the value comes from its distribution, crash wants hex.
+        (raw(phys_base=0x200000), ["-m", "phys_base=0x200000"], "/dumps/ram@0x0"),
+        (
+            replace(
+                raw(kaslr_offset=0x10000),
+                fingerprint=Fingerprint(arch="aarch64", vmcoreinfo=ARM64_VMCOREINFO),
+            ),
+            [
+                "--kaslr=0x10000",
+                *("-m", "phys_offset=0x40000000", "-m", "kimage_voffset=0xffff800007e00000"),
+            ],
+            "/dumps/ram@0x0",
+        ),
+        (
+            replace(FACTS, fingerprint=Fingerprint(arch="aarch64", vmcoreinfo=ARM64_VMCOREINFO)),
+            [],
+            "/dumps/vmcore",
+        ),
+    ],
+)
+def test_options_by_kind_of_dump(facts: DumpFacts, options: list[str], dump: str) -> None:
+    made = command(facts)
+    start = [str(CRASH), "-s", "-i", f"{FOLDER}/commands"]
+    assert list(made.argv) == [*start, *options, str(VMLINUX), dump]
+    assert made.links == ()
+
+
+def test_a_pair_of_namelists_and_the_users_own_arguments() -> None:
+    pair = (Path("/s/boot/vmlinux-5.14"), Path("/s/usr/lib/debug/boot/vmlinux-5.14.debug"))
+    made = command(symbols=Symbols(namelists=pair), arguments=("--no_kmem_cache", "-x"))
+    assert made.argv[4:] == ("--no_kmem_cache", "-x", *map(str, pair), "/dumps/vmcore")
+
+
+def test_a_relative_dump_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(replace(FACTS, path="-vmcore")).argv[-1] == f"{tmp_path}/-vmcore"
+
+
+def test_exactly_the_modules_given_are_loaded_quietly() -> None:
+    modules = (("dm_mod", Path("/s/dm-mod.ko")), ("xfs", Path("/s/xfs.ko.debug")))
+    made = command(symbols=Symbols(namelists=(VMLINUX,), modules=modules))
+    assert input_lines(made) == [
+        "mod -s dm_mod /s/dm-mod.ko > /dev/null",
+        "mod -s xfs /s/xfs.ko.debug > /dev/null",
+    ]
+    assert not made.calls_back
+
+
+def test_a_name_that_no_module_has_never_reaches_crash() -> None:
+    modules = (("x; !touch /tmp/x", Path("/s/x.ko")), ("a|b", Path("/s/b.ko")))
+    assert input_lines(command(symbols=Symbols(namelists=(VMLINUX,), modules=modules))) == []
+
+
+def test_sources_are_looked_for_anew_by_each_list() -> None:
+    made = command(symbols=Symbols(namelists=(VMLINUX,), sources=Path("/s/linux-source-6.1")))
+    assert input_lines(made) == [f"gdb source {FOLDER}/sources.gdb"]
+    script = dict(made.files)["sources.gdb"]
+    assert script == "define hook-list\ndirectory /s/linux-source-6.1\nend\n"
+
+
+def test_crash_asks_for_its_modules_where_nobody_could_list_them() -> None:
+    made = command(symbols=Symbols(namelists=(VMLINUX,), modules=None))
+    assert made.calls_back
+    assert input_lines(made) == [
+        f"mod > {FOLDER}/listed",
+        f"mod -t > {FOLDER}/tainted",
+        f"!echo > {FOLDER}/knock; read answered < {FOLDER}/ready; cat {FOLDER}/answer",
+        f"mod -S {FOLDER}/modules > /dev/null",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        ((), ["gdb source", "mod > ", "mod -t ", "!echo > ", "mod -S "]),
+        (("--no_modules",), ["gdb source"]),
+        (("--minimal",), []),
+    ],
+)
+def test_commands_that_a_reduced_crash_does_not_know_are_left_out(
+    arguments: tuple[str, ...], kept: list[str]
+) -> None:
+    symbols = Symbols(namelists=(VMLINUX,), modules=None, sources=Path("/s/linux"))
+    made = command(symbols=symbols, arguments=arguments, extra_input=("bt", "q"))
+    *ours, first, second = input_lines(made)
+    assert [line[: len(start)] for line, start in zip(ours, kept, strict=True)] == kept
+    assert (first, second) == ("bt", "q")
+    assert made.calls_back is (arguments == ())
+
+
+def test_what_crash_cannot_spell_is_reached_by_a_link() -> None:
+    """Its commands have no quoting, gdb's directories end at a colon, `@` begins an address."""
+    odd = Path("/home/a b/it's")
+    symbols = Symbols(
+        namelists=(Path("/home/me@work/vmlinux"),),
+        modules=(("loop", odd / "loop.ko"),),
+        sources=Path("/s/1:6.1/linux"),
+    )
+    made = command(replace(FACTS, path="/home/me@work/a.vmsn", format="vmsn"), symbols)
+    assert made.argv[-2:] == (f"{FOLDER}/links/vmlinux", f"{FOLDER}/links/dump.vmsn")
+    assert input_lines(made)[-1] == f"mod -s loop {FOLDER}/links/loop.ko > /dev/null"
+    assert f"directory {FOLDER}/links/sources" in dict(made.files)["sources.gdb"]
+    assert dict(made.links) == {
+        "links/vmlinux": Path("/home/me@work/vmlinux"),
+        "links/dump.vmsn": Path("/home/me@work/a.vmsn"),
+        "links/dump.vmem": Path("/home/me@work/a.vmem"),
+        "links/loop.ko": odd / "loop.ko",
+        "links/sources": Path("/s/1:6.1/linux"),
+    }
+
+
+@pytest.mark.parametrize("character", list(" '\"|><!\\$:;&*?[]()#%@\n\t`{}é"))
+def test_plain_paths(character: str) -> None:
+    assert is_plain(Path("/var/lib/kernsym/linux_5.10+deb~1-2/a.ko"))
+    assert not is_plain(Path(f"/a{character}b"))
+
+
+def test_relative_paths_are_not_plain() -> None:
+    assert not is_plain(Path("a/b"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept", "file"),
+    [
+        ([], (), None),
+        (["-i"], ("-i",), None),
+        (["-i", "a", "-s", "-i", "b"], ("-s",), Path("b")),
+    ],
+)
+def test_the_users_input_file(
+    arguments: list[str], kept: tuple[str, ...], file: Path | None
+) -> None:
+    assert split_input_option(arguments) == (kept, file)
