@@ -63,6 +63,15 @@ def kernsym() -> None:
     """
 
 
+def _fault(error: Exception) -> KernsymError:
+    """An error that nobody foresaw, for a person."""
+    return KernsymError(
+        "fault",
+        f"{type(error).__name__}: {error}",
+        hint="this is a fault of kernsym; with -v it shows where",
+    )
+
+
 def main() -> None:
     """Run the command and exit: 0 done, 1 fault, 2 usage, 3 not identified, 4 not published,
     5 could not find out, 6 refused, 130 interrupted."""
@@ -86,3 +95,9 @@ def main() -> None:
         # The reader of our stdout has gone, as with `| head`: end as other programs do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+    except Exception as error:
+        settings = settings_of(context)
+        if settings.verbose:
+            raise
+        settings.reporter().error(_fault(error))
+        sys.exit(exits.FAULT)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from kernsym.distros import KernsymError
 
 DONE = 0
+FAULT = 1
 NOT_IDENTIFIED = 3
 INTERRUPTED = 130
 
 _STATUS_OF_KIND = {
-    "fault": 1,
+    "fault": FAULT,
     "unusable": 2,
     "not-identified": NOT_IDENTIFIED,
     "not-published": 4,
@@ -28,4 +29,4 @@ _STATUS_OF_CODE = {
 
 def exit_status(error: KernsymError) -> int:
     """What the process exits with because of an error."""
-    return _STATUS_OF_CODE.get(error.code, _STATUS_OF_KIND.get(error.kind, 1))
+    return _STATUS_OF_CODE.get(error.code, _STATUS_OF_KIND.get(error.kind, FAULT))
