@@ -18,6 +18,8 @@ from kernsym.client.programs import find_crash, install_hint, program_output
 from kernsym.distros import KernsymError, catalog
 
 _OLDEST_PYTHON = (3, 10)
+# Of Debian's stable releases; crash is judged by whether it can open dumps of all of them.
+_NEWEST_KERNEL = (6, 12)
 # vmlinux, modules and sources of one kernel, and its packages while they are unpacked.
 _ROOM_FOR_ONE = 4_000_000_000
 
@@ -56,7 +58,7 @@ def _crash() -> Iterator[Check]:
     except KernsymError as error:
         yield Check(name="crash", status="fail", detail=error.message, hint=error.hint)
         return
-    known = max(need.crash for need in NEEDS if need.kernel <= (6, 12))
+    known = max(need.crash for need in NEEDS if need.kernel <= _NEWEST_KERNEL)
     new = crash.version >= known
     yield Check(
         name="crash",

@@ -36,8 +36,8 @@ class ModuleFiles:
     text: str = ""
 
 
-# When the user leaves crash while modules are still being fetched.
-_PATIENCE_SECONDS = 5.0
+# For crash to end when it is told to; for the answer to its question when the user leaves first.
+_PATIENCE_SECONDS = 3.0
 
 FindModules = Callable[[tuple[LoadedModule, ...]], ModuleFiles]
 
@@ -109,6 +109,10 @@ def _run(argv: Sequence[str], directory: Path | None, environment: dict[str, str
     def pass_on(number: int, frame: FrameType | None) -> None:
         if process is not None:
             process.send_signal(number)
+            # At its prompt, or in a loop, crash does not heed them: gdb has taken the handlers.
+            killer = threading.Timer(_PATIENCE_SECONDS, process.kill)
+            killer.daemon = True
+            killer.start()
 
     # The terminal sends SIGINT and SIGQUIT to crash too, which interrupts its command; a handler,
     # unlike SIG_IGN, is not inherited.

@@ -190,6 +190,15 @@ def test_a_signal_to_us_ends_crash_too(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_crash_that_does_not_heed_the_signal_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kernsym.client.session._PATIENCE_SECONDS", 0.3)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    assert run_crash(script(tmp_path, "trap '' TERM; exec sleep 30"), tmp_path) == 137
+
+
 def test_an_empty_home_is_not_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "")
     assert run_crash(script(tmp_path, 'exit "${HOME+1}"'), tmp_path) != 1
