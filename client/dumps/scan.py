@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from kernsym.client.dumps import vmcoreinfo
 from kernsym.client.dumps.banners import LONGEST, MARK, Sighting, sighting
+from kernsym.client.dumps.mapped import CHUNK
 from kernsym.client.dumps.reader import DumpReader, Segment
 from kernsym.client.dumps.search import find_all
 from kernsym.client.dumps.vmcoreinfo import VmcoreInfo
@@ -18,8 +19,15 @@ Progress = Callable[[int, int], None]
 Confirm = Callable[[VmcoreInfo], Sighting | None]
 
 # Memory holds tens of marks and a few kernels; a file made to stall us holds millions.
-_MOST_HITS = 10_000
+_MOST_BANNERS = 10_000
 _MOST_INFOS = 64
+_MOST_IMAGES = 4
+
+# VMCOREINFO begins a page, its note too, behind the note's header (12 bytes, "VMCOREINFO", 2).
+_PAGE = 4096
+_IN_PAGE = (0, 24)
+# Until 4.13 it was a variable of the kernel, so it lies in the image, as the banner does.
+_IMAGE_BEFORE, _IMAGE_BEHIND = 16 << 20, 96 << 20
 
 
 @dataclass(slots=True)
@@ -30,6 +38,18 @@ class Findings:
     infos: list[VmcoreInfo] = field(default_factory=list)
     confirmed: tuple[VmcoreInfo, Sighting] | None = None
 
+    def take(self, data: bytes, confirm: Confirm) -> bool:
+        """Note the VMCOREINFO in `data`, if it is one; whether it is confirmed."""
+        info = vmcoreinfo.parse(data)
+        if info is None or len(self.infos) >= _MOST_INFOS:
+            return False
+        known = any(info.text == other.text for other in self.infos)
+        self.infos.append(info)
+        banner = None if known else confirm(info)
+        if banner is not None:
+            self.confirmed = (info, banner)
+        return banner is not None
+
 
 def scan(reader: DumpReader, confirm: Confirm, on_progress: Progress | None = None) -> Findings:
     """Everything to the end of memory, or to the first VMCOREINFO that `confirm` finds true.
@@ -38,46 +58,64 @@ def scan(reader: DumpReader, confirm: Confirm, on_progress: Progress | None = No
     `on_progress(done, total)` in bytes of memory.
     """
     findings = Findings()
-    done = _progress(reader.segments())
-    for address, needle, data in _hits(reader, done, on_progress):
-        if needle is MARK:
+    for address, data in _marks(reader, on_progress):
+        if data.startswith(MARK):
             findings.sightings.append(sighting(address, data))
-            continue
-        info = vmcoreinfo.parse(data)
-        if info is None or len(findings.infos) >= _MOST_INFOS:
-            continue
-        known = any(info.text == other.text for other in findings.infos)
-        findings.infos.append(info)
-        banner = None if known else confirm(info)
-        if banner is not None:
-            findings.confirmed = (info, banner)
-            break
+        elif findings.take(data, confirm):
+            return findings
+    if not findings.infos:
+        images = [seen.address for seen in findings.sightings if seen.whole]
+        for address in images[:_MOST_IMAGES]:
+            if any(findings.take(data, confirm) for data in _infos_near(reader, address)):
+                break
     return findings
 
 
-def _hits(
-    reader: DumpReader, done: Callable[[int], tuple[int, int]], on_progress: Progress | None
-) -> Iterator[tuple[int, bytes, bytes]]:
-    """Each place of a mark: physical address, the mark, the bytes from there on."""
-    reach = {MARK: LONGEST, vmcoreinfo.START: vmcoreinfo.LIMIT}
-    left = dict.fromkeys(reach, _MOST_HITS)
-    longest = max(map(len, reach))
+def _marks(reader: DumpReader, on_progress: Progress | None) -> Iterator[tuple[int, bytes]]:
+    """Each place of a banner or, at the likely places, of VMCOREINFO: address, bytes from there."""
+    done = _progress(reader.segments())
+    left = _MOST_BANNERS
     end, tail = -1, b""
     for address, view in reader.chunks():
-        if end != address:
-            tail = b""
-        for needle, size in reach.items():
-            # It may lie across the border of two pieces.
-            before = tail[-(len(needle) - 1) :]
-            seam = memoryview(bytearray(before + view[: len(needle) - 1]))
-            for start, part in ((address - len(before), seam), (address, view)):
-                for at in itertools.islice(find_all(part, needle), left[needle]):
-                    left[needle] -= 1
-                    yield start + at, needle, _bytes_at(reader, start, part, at, size)
+        # A mark may lie across the border of two pieces.
+        before = tail if end == address else b""
+        seam = memoryview(bytearray(before + view[: len(MARK) - 1]))
+        for start, part in ((address - len(before), seam), (address, view)):
+            for at in itertools.islice(find_all(part, MARK), left):
+                left -= 1
+                yield start + at, _bytes_at(reader, start, part, at, LONGEST)
+        for place in _IN_PAGE:
+            for at in _page_starts(view, (place - address) % _PAGE):
+                yield address + at, _bytes_at(reader, address, view, at, vmcoreinfo.LIMIT)
         end = address + len(view)
-        tail = (tail + view[-(longest - 1) :])[-(longest - 1) :]
+        tail = (before + view[-(len(MARK) - 1) :])[-(len(MARK) - 1) :]
         if on_progress is not None:
             on_progress(*done(end))
+
+
+def _page_starts(view: memoryview, first: int) -> Iterator[int]:
+    """Offsets in `view`, `first` and a multiple of pages, where VMCOREINFO seems to begin."""
+    letters = bytes(view[first::_PAGE])
+    number = letters.find(vmcoreinfo.START[:1])
+    while number >= 0:
+        at = first + number * _PAGE
+        # Cut off at the end of the piece, it is still a beginning.
+        if vmcoreinfo.START.startswith(bytes(view[at : at + len(vmcoreinfo.START)])):
+            yield at
+        number = letters.find(vmcoreinfo.START[:1], number + 1)
+
+
+def _infos_near(reader: DumpReader, address: int) -> Iterator[bytes]:
+    """What may be VMCOREINFO in the image around its banner."""
+    for start in range(max(address - _IMAGE_BEFORE, 0), address + _IMAGE_BEHIND, CHUNK):
+        try:
+            data = reader.read(start, CHUNK + vmcoreinfo.LIMIT)
+        except Unusable:
+            continue
+        at = data.find(vmcoreinfo.START, 0, CHUNK + len(vmcoreinfo.START) - 1)
+        while at >= 0:
+            yield data[at : at + vmcoreinfo.LIMIT]
+            at = data.find(vmcoreinfo.START, at + 1, CHUNK + len(vmcoreinfo.START) - 1)
 
 
 def _bytes_at(reader: DumpReader, start: int, view: memoryview, at: int, size: int) -> bytes:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 START = b"OSRELEASE="  # vmcoreinfo_append_str("OSRELEASE=%s\n") comes first in every version
 LIMIT = 1 << 16  # VMCOREINFO_BYTES is one page; pages have up to 64 KiB
 
-_LINE = re.compile(r"[A-Za-z_][\w().\[\]-]*=[^%]*", re.ASCII)
+_LINE = re.compile(r"[A-Za-z_][\w().\[\]-]*=[^%]*", re.ASCII)  # % is of a format string
 _BUILD_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -80,8 +80,6 @@ def parse(data: bytes) -> VmcoreInfo | None:
         return None
     text = re.split(rb"[^\n\x20-\x7e]", data[:LIMIT], maxsplit=1)[0].decode("ascii")
     lines = text[: text.rfind("\n") + 1].splitlines()
-    if any("%" in line for line in lines):
-        return None
     good = []
     for line in lines:
         if not _LINE.fullmatch(line):

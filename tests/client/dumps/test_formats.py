@@ -10,6 +10,8 @@ import pytest
 from kernsym.client.dumps import open_dump, read_facts
 from kernsym.client.dumps.content import FileContent
 from kernsym.client.dumps.flattened import FlattenedContent
+from kernsym.client.dumps.kdump_header import parse_header
+from kernsym.client.dumps.mapped import Extent, disjoint
 from kernsym.distros import Unusable
 from tests.client.dumps import writers
 from tests.client.dumps.writers import BANNER, BANNER_AT, BUILD_ID, PAGE, RELEASE, VERSION
@@ -105,6 +107,23 @@ def test_vmcoreinfo_is_found_in_memory(format: str, tmp_path: Path) -> None:
     assert_memory(path, INFO_HELD)
 
 
+@pytest.mark.parametrize(
+    ("extents", "expected"),
+    [
+        ([(0, 10, 100), (5, 10, 500)], [(0, 10, 100), (10, 5, 505)]),
+        ([(5, 10, 105), (0, 5, 100)], [(0, 15, 100)]),
+        ([(0, 10, 100), (5, 10, 105)], [(0, 15, 100)]),
+        ([(0, 5, 100), (5, 5, 300)], [(0, 5, 100), (5, 5, 300)]),
+        ([(0, 20, 100), (5, 5, 300)], [(0, 20, 100)]),
+        ([], []),
+    ],
+)
+def test_memory_described_twice(
+    extents: list[tuple[int, int, int]], expected: list[tuple[int, int, int]]
+) -> None:
+    assert disjoint(Extent(*extent) for extent in extents) == expected
+
+
 def test_what_was_filtered_out_reads_as_zeros(tmp_path: Path) -> None:
     """makedumpfile -E stores less of a segment than its size in memory."""
     data = bytearray(writers.elf(HELD, notes=INFO_NOTE))
@@ -127,9 +146,24 @@ def test_old_diskdump_has_one_bitmap(tmp_path: Path) -> None:
     assert_memory(tmp_path / "vmcore", HELD)
 
 
+@pytest.mark.parametrize(
+    ("frames", "blocks", "second"),
+    [(32768, 2, True), (32769, 2, False), (65536, 2, False), (65536, 4, True)],
+)
+def test_whether_there_are_two_bitmaps(
+    frames: int, blocks: int, second: bool, tmp_path: Path
+) -> None:
+    data = bytearray(writers.kdump(HELD, version=1))
+    data[436:444] = blocks.to_bytes(4, "little") + frames.to_bytes(4, "little")
+    with closing(FileContent(writers.write(tmp_path, "vmcore", bytes(data)))) as content:
+        layout = parse_header(content)
+    assert (layout.stored_offset > layout.present_offset) is second
+
+
+@pytest.mark.parametrize("version", range(2, 7))
 @pytest.mark.parametrize("part", [(0, 300), (300, 512)])
-def test_part_of_a_split_dump(part: tuple[int, int], tmp_path: Path) -> None:
-    data = writers.kdump(HELD, uts=writers.utsname(), part=part)
+def test_part_of_a_split_dump(version: int, part: tuple[int, int], tmp_path: Path) -> None:
+    data = writers.kdump(HELD, version=version, uts=writers.utsname(), part=part)
     path = writers.write(tmp_path, "vmcore", data)
     facts = read_facts(path)
     assert facts.split and facts.fingerprint.version == VERSION

@@ -128,13 +128,23 @@ class Pieces:
         pass
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 13, 14, 15, 100, 5000])
-def test_marks_across_the_borders_of_pieces(size: int) -> None:
-    data = bytes(77) + whole(BANNER) + b"Linux version 9 " + writers.vmcoreinfo() + b"OSRELEASE=\0"
+@pytest.mark.parametrize("size", [1, 2, 7, 13, 14, 15, 100, 4095, 4097, 5000])
+@pytest.mark.parametrize("inside", [0, 24])
+def test_marks_across_the_borders_of_pieces(size: int, inside: int) -> None:
+    """VMCOREINFO begins a page, or a note that does."""
+    start = bytes(77) + whole(BANNER) + b"Linux version 9 "
+    data = start.ljust(4096 + inside, b"\0") + writers.vmcoreinfo() + b"OSRELEASE=\0"
     findings = scan(Pieces(data, size), lambda info: None)
     assert [seen.address for seen in findings.sightings] == [77, 77 + len(BANNER) + 2]
     assert findings.sightings[0].whole
     assert [info.release for info in findings.infos] == [writers.RELEASE]
+
+
+def test_vmcoreinfo_of_old_kernels_lies_anywhere_in_the_image(tmp_path: Path) -> None:
+    contents = {BANNER_AT: whole(BANNER), BANNER_AT + 0x70123: writers.vmcoreinfo()}
+    facts = read_facts(raw(tmp_path, contents))
+    assert facts.fingerprint.banner == BANNER
+    assert (facts.vmcoreinfo_from, facts.kaslr_offset) == ("memory", writers.KASLR)
 
 
 @pytest.mark.parametrize("data", [b"", b"ab", b"abc", b"xxabcabcxabc", b"aabbcc" * 100 + b"abc"])

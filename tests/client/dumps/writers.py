@@ -159,7 +159,7 @@ def kdump(
     bitmaps = _bitmap(pages, bitmap_size)
     if not one_bitmap:
         bitmaps = _bitmap(range(frames), bitmap_size) + bitmaps
-    sub = _sub_header(order, first, stop, frames, info, notes, part is not None)
+    sub = _sub_header(order, version, first, stop, frames, info, notes, part is not None)
     header = (signature + struct.pack(order + "i", version) + uts).ljust(424, b"\0") + struct.pack(
         *(order + "IiiIIIIIIi", flag, PAGE, len(sub) // PAGE, len(bitmaps) // PAGE, frames),
         *(0, 0, 0, 0, 1),
@@ -177,10 +177,20 @@ def kdump(
     return start + descriptors + body
 
 
+_SUB_HEADER_SIZES = {1: 12, 2: 32, 3: 48, 4: 64, 5: 80, 6: 104}  # by version
+
+
 def _sub_header(
-    order: str, first: int, stop: int, frames: int, info: bytes, notes: bytes, split: bool
+    order: str,
+    version: int,
+    first: int,
+    stop: int,
+    frames: int,
+    info: bytes,
+    notes: bytes,
+    split: bool,
 ) -> bytes:
-    """The sub header and the texts behind it, in whole blocks."""
+    """The sub header, rubbish in later versions' fields, and the texts, in whole blocks."""
     texts = PAGE + 104
     sub = struct.pack(
         order + "qiiQQQQQQQQQQQ",
@@ -189,7 +199,7 @@ def _sub_header(
         *(texts + len(info) if notes else 0, len(notes), 0, 0),
         *(first, stop, frames),
     )
-    data = sub + info + notes
+    data = sub[: _SUB_HEADER_SIZES[version]].ljust(104, b"\x07") + info + notes
     return data.ljust((len(data) + PAGE - 1) // PAGE * PAGE, b"\0")
 
 
