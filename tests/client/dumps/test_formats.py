@@ -53,6 +53,13 @@ def test_elf_with_note(case: str, tmp_path: Path) -> None:
     assert_memory(path, HELD)
 
 
+def test_a_copy_in_the_image_is_not_taken_for_the_banner(tmp_path: Path) -> None:
+    held = writers.memory()
+    held.contents[writers.IMAGE + 0x100] = BANNER.encode() + b" and residue\0"
+    facts = read_facts(writers.write(tmp_path, "vmcore", writers.elf(held, notes=INFO_NOTE)))
+    assert (facts.fingerprint.banner, facts.banner_address) == (BANNER, BANNER_AT)
+
+
 @pytest.mark.parametrize(
     ("order", "machine", "arch"),
     [("<", 62, "x86_64"), ("<", 21, "ppc64le"), (">", 21, "ppc64"), (">", 22, "s390x")],

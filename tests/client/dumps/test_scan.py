@@ -147,6 +147,14 @@ def test_vmcoreinfo_of_old_kernels_lies_anywhere_in_the_image(tmp_path: Path) ->
     assert (facts.vmcoreinfo_from, facts.kaslr_offset) == ("memory", writers.KASLR)
 
 
+def test_equal_vmcoreinfos_are_confirmed_once() -> None:
+    tried: list[str] = []
+    page = writers.vmcoreinfo().ljust(4096, b"\0")
+    findings = scan(Pieces(page * 5, 4096), lambda info: tried.append(info.release))
+    assert tried == [writers.RELEASE]
+    assert len(findings.infos) == 5
+
+
 @pytest.mark.parametrize("data", [b"", b"ab", b"abc", b"xxabcabcxabc", b"aabbcc" * 100 + b"abc"])
 def test_find_all(data: bytes) -> None:
     expected = [at for at in range(len(data)) if data.startswith(b"abc", at)]
