@@ -36,6 +36,7 @@ def make_client(aiohttp_client: Any, tmp_path: Path, mirror: UpstreamServer) -> 
             url=mirror.url,
             suite="bookworm",
             signed_by=(str(WORLD / "archive-key.asc"),),
+            origin="kernsym.toml",
         )
         settings = {
             "store": tmp_path / "store",
@@ -123,8 +124,8 @@ async def test_a_promise_is_redeemed_in_the_same_pass(
     client = await make_client()
     job = await (await ask(client, modules=None)).json()
     stream = await client.get(f"/api/v1/jobs/{job['id']}/events", headers=TOKEN)
-    while b"event: vmlinux" not in await stream.content.readline():
-        pass
+    while b"event: vmlinux" not in (line := await stream.content.readline()):
+        assert line, "the job ended before vmlinux was there"
     second = await (await ask(client, modules=["crc-ccitt"])).json()
     assert second["id"] == job["id"]
     events = await follow(client, job)
