@@ -51,7 +51,7 @@ class Part:
         self._growing.grown(self.size)
 
     def request_headers(self) -> dict[str, str]:
-        """Ask for the rest; only of the same entity if it is the same mirror that gave the first."""
+        """Ask for the rest; only of the same entity if the same mirror gave the first part."""
         if not self.size:
             return {}
         origin = self._origin()
