@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kernsym.distros import Unusable
 
-_HINT = "free some space (kernsym gc, kernsym rm), or put the store elsewhere with --store DIR"
+_HINT = "free some space (kernsym rm KERNEL), or put the store elsewhere with --store DIR"
 
 
 def require_room(folder: Path, needed: int) -> None:

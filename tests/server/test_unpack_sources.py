@@ -12,7 +12,7 @@ import pytest
 from kernsym.distros import Layout, Refused, Unusable
 from kernsym.server.unpack import SourceTree, extract_sources
 from tests.deb_writer import COMPRESSIONS, Member, deb, link, tar
-from tests.server.test_unpack import Bytes, written
+from tests.server.unpacking import Bytes, written
 
 ROOT = "usr/src/linux-source-6.1"
 LAYOUT = Layout(

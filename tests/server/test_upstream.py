@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from kernsym.distros import CouldNotFindOut, KernsymError, Refused, Unusable
 from kernsym.server.mirror_errors import TryAgain, public
 from kernsym.server.upstream import Limits, Upstream
+from tests.server.answering import serving
 from tests.upstream import UpstreamServer
 
 BODY = b"Package: linux-image\n" * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
 QUICK = Limits(connect=2.0, stall=0.3, first_pause=0.01, longest_pause=5.0, page_bytes=100_000)
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture
@@ -39,93 +36,6 @@ def mirror(tmp_path: Path) -> Iterator[UpstreamServer]:
 async def upstream(tmp_path: Path) -> AsyncIterator[Upstream]:
     async with Upstream(tmp_path / "pages", QUICK) as upstream:
         yield upstream
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Callable[[Answer], Awaitable[str]]]:
-    """Starts a server that answers everything in one way; returns its URL."""
-    servers: list[TestServer] = []
-
-    async def start(answer: Answer) -> str:
-        app = web.Application()
-        app.router.add_get("/{path:.*}", answer)
-        servers.append(TestServer(app, host="127.0.0.1"))
-        await servers[-1].start_server()
-        return str(servers[-1].make_url("/"))
-
-    yield start
-    for server in servers:
-        await server.close()
-
-
-async def test_a_page_of_known_digest_is_asked_for_once(
-    mirror: UpstreamServer, upstream: Upstream
-) -> None:
-    for _ in range(3):
-        assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256, fresh=True) == BODY
-    assert mirror.hits["/Packages"] == 1
-
-
-async def test_another_digest_is_another_page(mirror: UpstreamServer, upstream: Upstream) -> None:
-    await upstream.page(f"{mirror.url}/Packages", sha256=SHA256)
-    new = b"changed"
-    (mirror.root / "Packages").write_bytes(new)
-    digest = hashlib.sha256(new).hexdigest()
-    assert await upstream.page(f"{mirror.url}/Packages", sha256=digest) == new
-    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
-
-
-async def test_a_page_is_used_for_a_while_then_confirmed(
-    mirror: UpstreamServer, upstream: Upstream, tmp_path: Path
-) -> None:
-    url = f"{mirror.url}/Packages"
-    assert await upstream.page(url) == BODY == await upstream.page(url)
-    assert mirror.hits["/Packages"] == 1
-    assert await upstream.page(url, fresh=True) == BODY
-    assert mirror.hits["/Packages"] == 2
-    (mirror.root / "Packages").write_bytes(b"new")
-    assert await upstream.page(url) == BODY
-    (page,) = (tmp_path / "pages").iterdir()
-    os.utime(page, (time.time() - 3600,) * 2)
-    assert await upstream.page(url) == b"new"
-
-
-async def test_a_confirmed_page_is_not_sent_again(
-    upstream: Upstream, serve: Callable[[Answer], Awaitable[str]]
-) -> None:
-    asked: list[str | None] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        asked.append(request.headers.get("If-None-Match"))
-        if asked[-1] == '"1"':
-            return web.Response(status=304)
-        return web.Response(body=BODY, headers={"ETag": '"1"'})
-
-    url = await serve(answer)
-    assert await upstream.page(url) == BODY == await upstream.page(url, fresh=True)
-    assert asked == [None, '"1"']
-
-
-async def test_a_damaged_copy_of_a_page_is_not_used(
-    mirror: UpstreamServer, upstream: Upstream, tmp_path: Path
-) -> None:
-    await upstream.page(f"{mirror.url}/Packages", sha256=SHA256)
-    (page,) = (tmp_path / "pages").iterdir()
-    page.write_bytes(page.read_bytes()[:-1])
-    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
-    page.write_bytes(b"\xff")
-    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
-    assert mirror.hits["/Packages"] == 3
-
-
-async def test_pages_that_nobody_uses_are_swept(tmp_path: Path, mirror: UpstreamServer) -> None:
-    pages = tmp_path / "pages"
-    async with Upstream(pages, QUICK) as upstream:
-        await upstream.page(f"{mirror.url}/Packages")
-    (page,) = pages.iterdir()
-    os.utime(page, (time.time() - 40 * 86400,) * 2)
-    async with Upstream(pages, QUICK):
-        assert list(pages.iterdir()) == []
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -180,9 +90,7 @@ async def test_a_broken_connection_is_tried_again(
     assert await upstream.page(f"{mirror.url}/Packages") == BODY
 
 
-async def test_retry_after_is_kept(
-    upstream: Upstream, serve: Callable[[Answer], Awaitable[str]]
-) -> None:
+async def test_retry_after_is_kept(upstream: Upstream) -> None:
     asked: list[float] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -191,24 +99,22 @@ async def test_retry_after_is_kept(
             return web.Response(status=429, headers={"Retry-After": "1"})
         return web.Response(body=BODY)
 
-    assert await upstream.page(await serve(answer)) == BODY
+    async with serving(answer) as url:
+        assert await upstream.page(url) == BODY
     assert asked[1] - asked[0] >= 1.0
 
 
-async def test_a_long_retry_after_is_not_waited_for(
-    upstream: Upstream, serve: Callable[[Answer], Awaitable[str]]
-) -> None:
+async def test_a_long_retry_after_is_not_waited_for(upstream: Upstream) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(status=503, headers={"Retry-After": "Fri, 31 Dec 2999 23:59:59 GMT"})
 
-    with pytest.raises(TryAgain) as unsure:
-        await asyncio.wait_for(upstream.page(await serve(answer)), 2)
+    async with serving(answer) as url:
+        with pytest.raises(TryAgain) as unsure:
+            await asyncio.wait_for(upstream.page(url), 2)
     assert unsure.value.after is not None and unsure.value.after > 1e9
 
 
-async def test_a_mirror_that_stops_sending(
-    upstream: Upstream, serve: Callable[[Answer], Awaitable[str]]
-) -> None:
+async def test_a_mirror_that_stops_sending(upstream: Upstream) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100"})
         await response.prepare(request)
@@ -216,14 +122,13 @@ async def test_a_mirror_that_stops_sending(
         await asyncio.sleep(2)
         return response
 
-    with pytest.raises(TryAgain) as unsure:
-        await upstream.page(await serve(answer))
+    async with serving(answer) as url:
+        with pytest.raises(TryAgain) as unsure:
+            await upstream.page(url)
     assert unsure.value.code == "mirror-timeout"
 
 
-async def test_endless_redirects_and_endless_pages(
-    upstream: Upstream, serve: Callable[[Answer], Awaitable[str]]
-) -> None:
+async def test_endless_redirects_and_endless_pages(upstream: Upstream) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if "large" not in request.path:
             raise web.HTTPFound("/again")
@@ -233,17 +138,15 @@ async def test_endless_redirects_and_endless_pages(
             await response.write(bytes(10_000))
         return response
 
-    url = await serve(answer)
-    with pytest.raises(CouldNotFindOut, match="redirects"):
-        await upstream.page(url)
-    with pytest.raises(Refused) as refused:
-        await upstream.page(f"{url}large")
+    async with serving(answer) as url:
+        with pytest.raises(CouldNotFindOut, match="redirects"):
+            await upstream.page(url)
+        with pytest.raises(Refused) as refused:
+            await upstream.page(f"{url}/large")
     assert refused.value.code == "page-too-large"
 
 
-async def test_compressed_files_stay_as_they_are(
-    upstream: Upstream, serve: Callable[[Answer], Awaitable[str]]
-) -> None:
+async def test_compressed_files_stay_as_they_are(upstream: Upstream) -> None:
     """Some mirrors label Packages.gz as an encoding, though the digest is of the file."""
     seen: list[str] = []
 
@@ -251,7 +154,8 @@ async def test_compressed_files_stay_as_they_are(
         seen.append(request.headers["User-Agent"])
         return web.Response(body=b"\x1f\x8bpacked", headers={"Content-Encoding": "gzip"})
 
-    assert await upstream.page(await serve(answer)) == b"\x1f\x8bpacked"
+    async with serving(answer) as url:
+        assert await upstream.page(url) == b"\x1f\x8bpacked"
     assert seen[0].startswith("kernsym/")
 
 
@@ -288,26 +192,25 @@ async def test_nobody_listens_and_no_secret_is_told(upstream: Upstream) -> None:
     assert "secret" not in told
 
 
-async def test_credentials_of_the_url_are_used(
-    upstream: Upstream, serve: Callable[[Answer], Awaitable[str]]
-) -> None:
+async def test_credentials_of_the_url_are_used(upstream: Upstream) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=request.headers.get("Authorization", ""))
 
-    url = (await serve(answer)).replace("://", "://user:secret@")
-    assert await upstream.page(url) == b"Basic dXNlcjpzZWNyZXQ="
+    async with serving(answer) as url:
+        with_user = url.replace("://", "://user:secret@")
+        assert await upstream.page(with_user) == b"Basic dXNlcjpzZWNyZXQ="
 
 
 async def test_the_proxy_of_the_environment_is_asked(
     upstream: Upstream,
-    serve: Callable[[Answer], Awaitable[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=f"for {request.host}")
 
-    monkeypatch.setenv("http_proxy", await serve(answer))
-    assert await upstream.page("http://mirror.invalid/Packages") == b"for mirror.invalid"
+    async with serving(answer) as url:
+        monkeypatch.setenv("http_proxy", url)
+        assert await upstream.page("http://mirror.invalid/Packages") == b"for mirror.invalid"
 
 
 async def test_files_are_pages_too(upstream: Upstream, tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from kernsym.distros import Fingerprint, Refused
+from kernsym.distros import Fingerprint, KernsymError, Refused
 from kernsym.server.verify import VmlinuxIdentity, check, read_identity
 from tests import elf_writer
 from tests.elf_writer import BANNER, BUILD_ID
@@ -128,3 +130,30 @@ def test_refuses_what_is_no_elf_file(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         read_identity(file)
     assert refused.value.code == "elf-unreadable"
+
+
+@settings(max_examples=400, deadline=2000)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(1, 255)), max_size=4),
+    in_header=st.lists(st.tuples(st.integers(4, 63), st.integers(0, 255)), max_size=4),
+    cut=st.integers(0, 1 << 20) | st.none(),
+)
+def test_a_mutated_vmlinux_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: list[tuple[int, int]],
+    in_header: list[tuple[int, int]],
+    cut: int | None,
+) -> None:
+    content = bytearray(elf_writer.vmlinux())
+    for position, change in changes:
+        content[position % len(content)] ^= change
+    for position, value in in_header:
+        content[position] = value
+    if cut is not None:
+        del content[cut % len(content) :]
+    file = tmp_path_factory.mktemp("elf") / "vmlinux"
+    file.write_bytes(content)
+    try:
+        assert "Linux version" in read_identity(file).banner
+    except KernsymError as error:
+        assert error.code in ("elf-unreadable", "vmlinux-without-banner")

@@ -1,0 +1,103 @@
+"""Pages: how often a mirror is asked for one, and when a copy is used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from kernsym.server.upstream import Limits, Upstream
+from tests.server.answering import serving
+from tests.upstream import UpstreamServer
+
+BODY = b"Package: linux-image\n" * 1000
+SHA256 = hashlib.sha256(BODY).hexdigest()
+QUICK = Limits(connect=2.0, stall=0.3, first_pause=0.01, longest_pause=5.0, page_bytes=100_000)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[UpstreamServer]:
+    root = tmp_path / "mirror"
+    root.mkdir()
+    (root / "Packages").write_bytes(BODY)
+    with UpstreamServer(root) as server:
+        yield server
+
+
+@pytest.fixture
+async def upstream(tmp_path: Path) -> AsyncIterator[Upstream]:
+    async with Upstream(tmp_path / "pages", QUICK) as upstream:
+        yield upstream
+
+
+async def test_a_page_of_known_digest_is_asked_for_once(
+    mirror: UpstreamServer, upstream: Upstream
+) -> None:
+    for _ in range(3):
+        assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256, fresh=True) == BODY
+    assert mirror.hits["/Packages"] == 1
+
+
+async def test_another_digest_is_another_page(mirror: UpstreamServer, upstream: Upstream) -> None:
+    await upstream.page(f"{mirror.url}/Packages", sha256=SHA256)
+    new = b"changed"
+    (mirror.root / "Packages").write_bytes(new)
+    digest = hashlib.sha256(new).hexdigest()
+    assert await upstream.page(f"{mirror.url}/Packages", sha256=digest) == new
+    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
+
+
+async def test_a_page_is_used_for_a_while_then_confirmed(
+    mirror: UpstreamServer, upstream: Upstream, tmp_path: Path
+) -> None:
+    url = f"{mirror.url}/Packages"
+    assert await upstream.page(url) == BODY == await upstream.page(url)
+    assert mirror.hits["/Packages"] == 1
+    assert await upstream.page(url, fresh=True) == BODY
+    assert mirror.hits["/Packages"] == 2
+    (mirror.root / "Packages").write_bytes(b"new")
+    assert await upstream.page(url) == BODY
+    (page,) = (tmp_path / "pages").iterdir()
+    os.utime(page, (time.time() - 3600,) * 2)
+    assert await upstream.page(url) == b"new"
+
+
+async def test_a_confirmed_page_is_not_sent_again(upstream: Upstream) -> None:
+    asked: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("If-None-Match"))
+        if asked[-1] == '"1"':
+            return web.Response(status=304)
+        return web.Response(body=BODY, headers={"ETag": '"1"'})
+
+    async with serving(answer) as url:
+        assert await upstream.page(url) == BODY == await upstream.page(url, fresh=True)
+    assert asked == [None, '"1"']
+
+
+async def test_a_damaged_copy_of_a_page_is_not_used(
+    mirror: UpstreamServer, upstream: Upstream, tmp_path: Path
+) -> None:
+    await upstream.page(f"{mirror.url}/Packages", sha256=SHA256)
+    (page,) = (tmp_path / "pages").iterdir()
+    page.write_bytes(page.read_bytes()[:-1])
+    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
+    page.write_bytes(b"\xff")
+    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
+    assert mirror.hits["/Packages"] == 3
+
+
+async def test_pages_that_nobody_uses_are_swept(tmp_path: Path, mirror: UpstreamServer) -> None:
+    pages = tmp_path / "pages"
+    async with Upstream(pages, QUICK) as upstream:
+        await upstream.page(f"{mirror.url}/Packages")
+    (page,) = pages.iterdir()
+    os.utime(page, (time.time() - 40 * 86400,) * 2)
+    async with Upstream(pages, QUICK):
+        assert list(pages.iterdir()) == []
