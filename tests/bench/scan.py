@@ -1,6 +1,6 @@
 """Times finding a kernel's banner in raw memory, against grep, strings and mmap.find.
 
-    python tests/bench/scan.py [--repeat 5] [--mebibytes 4096] [--folder /var/tmp] [DUMP...]
+    python tests/bench/scan.py [--repeat 5] [--mebibytes 4096] [--folder DIRECTORY] [DUMP...]
 
 Writes a file of that size (banner near its end) and a sparse one, reads them once so that the page
 cache is warm, and runs each method in a process of its own.  Prints the median wall time, the
