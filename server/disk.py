@@ -14,7 +14,9 @@ _HINT = "free some space (kernsym rm KERNEL), or put the store elsewhere with --
 
 
 def require_room(folder: Path, needed: int) -> None:
-    """Raises `Unusable` (`disk-full`) unless `needed` bytes are free where `folder` lies."""
+    """Raises `Unusable` (`disk-full`) unless `needed` bytes are free where `folder` is to be."""
+    while not folder.exists():
+        folder = folder.parent
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise Unusable(

@@ -13,7 +13,7 @@ import aiohttp
 from kernsym.distros import CouldNotFindOut, PackageRef, Refused
 from kernsym.server.disk import require_room
 from kernsym.server.growing import GrowingFile
-from kernsym.server.mirror_errors import MISSING, host_of, odd_status, public
+from kernsym.server.mirror_errors import MISSING, TryAgain, host_of, odd_status, public
 from kernsym.server.part import Part, mismatch, new_digest, require_announced
 from kernsym.server.upstream import Upstream, file_path, is_file_url
 
@@ -45,6 +45,7 @@ async def download(
     try:
         there = await asyncio.to_thread(_in_place, ref, target)
         if there is not None:
+            await asyncio.to_thread(require_room, target.parent, room)
             await asyncio.to_thread(_check_in_place, ref, there, growing, on_progress)
             return there
         await _Download(upstream, ref, target, growing, room, on_progress).run()
@@ -99,9 +100,16 @@ class _Download:
             if self._total is not None:
                 lacking = self._total - self._part.size + self._room
                 await asyncio.to_thread(require_room, self._target.parent, lacking)
+                self._room = 0  # the next attempt finds it in use
             async for piece in answer.content.iter_any():
                 await asyncio.to_thread(self._part.write, piece)
                 self._on_progress(self._part.size, self._total)
+        if self._total is not None and self._part.size < self._total:
+            raise TryAgain(
+                "mirror-unreachable",
+                f"{host_of(self._ref.url)} sent less than it announced",
+                context=(f"asked  {public(self._ref.url)}",),
+            )
 
     def _understand(self, answer: aiohttp.ClientResponse) -> int | None:
         """Where the answer's body begins in the package; None when nothing is lacking."""

@@ -51,11 +51,14 @@ class Part:
         self._growing.grown(self.size)
 
     def request_headers(self) -> dict[str, str]:
-        """Ask for the rest; only of the same entity if the same mirror gave the first part."""
-        if not self.size:
-            return {}
+        """Ask for the rest of the same entity, if only the same mirror can tell that it is.
+
+        Without a validator and a digest nothing would tell: all is asked for, and compared.
+        """
         origin = self._origin()
         same = origin.get("validator", "") if origin.get("url") == public(self._ref.url) else ""
+        if not self.size or not (same or self._ref.sha256 or self._ref.sha1):
+            return {}
         return {"Range": f"bytes={self.size}-"} | ({"If-Range": same} if same else {})
 
     def begin_answer(self, start: int, headers: Mapping[str, str]) -> None:
@@ -71,8 +74,9 @@ class Part:
             # A weak validator does not vouch for bytes (RFC 9110, 13.1.5).
             "validator": etag if etag.startswith('"') else headers.get("Last-Modified", ""),
         }
-        with writing(self._sidecar):
-            self._sidecar.write_text(json.dumps(origin))
+        if origin != self._origin():
+            with writing(self._sidecar):
+                self._sidecar.write_text(json.dumps(origin))
 
     def write(self, data: bytes) -> None:
         """The next bytes of an answer; those that are held already are only compared.

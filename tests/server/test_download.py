@@ -152,6 +152,18 @@ def test_space_is_asked_for_before_anything_comes(
     assert files(target) == set()
 
 
+def test_space_is_asked_for_before_a_held_package_is_unpacked(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 99))
+    target.parent.mkdir(parents=True)
+    target.write_bytes(CONTENT)
+    bring(package("http://unasked.invalid"), target, room=99)
+    with pytest.raises(Unusable):
+        bring(package("http://unasked.invalid"), target, room=100)
+
+
 def test_a_disk_that_fills_up_keeps_the_part(package_mirror: UpstreamServer, target: Path) -> None:
     package_mirror.rate = 2_000_000
 

@@ -17,12 +17,14 @@ from kernsym.distros import (
 from kernsym.server.download import download
 from kernsym.server.growing import GrowingFile
 from kernsym.server.upstream import Upstream
+from tests.server.answering import serving
 from tests.server.bringing import (
     CONTENT,
     NAME,
     QUICK,
     SIZE,
     bring,
+    bring_async,
     bring_from,
     files,
     leave_part,
@@ -192,6 +194,35 @@ def test_killed_leaves_a_part(package_mirror: UpstreamServer, target: Path) -> N
     _, progress = bring(package(package_mirror.url), target)
     assert target.read_bytes() == CONTENT
     assert progress[0][0] > held
+
+
+def test_a_mirror_that_sends_ranges_in_pieces(target: Path) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        start = int(request.headers.get("Range", "bytes=0-")[6:-1])
+        piece = CONTENT[start : start + 1_000_000]
+        span = f"bytes {start}-{start + len(piece) - 1}/{SIZE}"
+        return web.Response(status=206, body=piece, headers={"Content-Range": span})
+
+    bring_from(answer, target)
+    assert target.read_bytes() == CONTENT
+
+
+def test_nothing_is_appended_where_nothing_would_tell_a_change(target: Path) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("Range", ""))
+        return web.Response(body=CONTENT)
+
+    async def run() -> None:
+        async with serving(answer) as url:
+            ref = package(url, sha256=None)
+            leave_part(target, CONTENT[:1000], package=ref.url)
+            await bring_async(ref, target)
+
+    asyncio.run(run())
+    assert asked == [""]
+    assert target.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("wanted", ["bytes 99-200/300", "bytes", "", "bytes 5000000-6000000/*"])
