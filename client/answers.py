@@ -100,6 +100,22 @@ def dump_line(facts: DumpFacts) -> str:
     return ", ".join(words)
 
 
+def dump_warnings(facts: DumpFacts) -> list[str]:
+    """What is wrong with a dump that still shows its kernel."""
+    warnings = []
+    if facts.missing:
+        warnings.append(
+            f"the dump is cut off: at least {size(facts.missing)} are missing, "
+            "so a debugger may find holes; copy it again if you can"
+        )
+    if facts.split:
+        warnings.append(
+            "the dump is one part of several (makedumpfile --split); crash needs them joined: "
+            "makedumpfile --reassemble"
+        )
+    return warnings
+
+
 def kernel_line(kernel: Kernel) -> str:
     """A kernel in one line: uname, distribution, package version."""
     distro = f"{catalog()[kernel.distro].title} {kernel.release}".rstrip()

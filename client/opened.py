@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kernsym.client.answers import dump_line, kernel_line
+from kernsym.client.answers import dump_line, dump_warnings, kernel_line
 from kernsym.client.dumps import DumpFacts, read_facts
 from kernsym.client.modules import LoadedModule, loaded_modules
 from kernsym.client.output import Reporter
@@ -43,6 +43,8 @@ def open_for_debugging(path: Path, reporter: Reporter) -> OpenedDump:
     """Identify a dump and tell what it is.  Raises what `read_facts` raises."""
     facts = read_facts(path, lambda done, total: reporter.progress("scan", done, total))
     reporter.line("dump", dump_line(facts))
+    for warning in dump_warnings(facts):
+        reporter.warning(warning)
     for banner, reason in facts.rejected:
         reporter.detail("rejected", f"{banner}: {reason}")
     verdict = identify(facts.fingerprint)

@@ -10,7 +10,14 @@ from pathlib import Path
 import click
 
 from kernsym.client import exits
-from kernsym.client.answers import Answer, answer_dump, answer_text, as_json, lines_of
+from kernsym.client.answers import (
+    Answer,
+    answer_dump,
+    answer_text,
+    as_json,
+    dump_warnings,
+    lines_of,
+)
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.output import printable
 from kernsym.client.settings import Settings
@@ -56,6 +63,8 @@ def _of_file(settings: Settings, path: Path) -> Iterator[Answer]:
     reporter = settings.reporter()
     facts = read_facts(path, lambda done, total: reporter.progress("scan", done, total))
     reporter.end_progress()
+    for warning in dump_warnings(facts):
+        reporter.warning(warning)
     for banner, reason in facts.rejected:
         reporter.detail("rejected", f"{banner}: {reason}")
     yield answer_dump(str(path), facts)
