@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from dataclasses import replace
@@ -75,6 +76,7 @@ def _unpack(api: ServerApi, bundle: Bundle, into: Path, reporter: Reporter) -> N
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as out:
                 shutil.copyfileobj(cast(IO[bytes], archive.extractfile(member)), out)
+            os.utime(target, (member.mtime, member.mtime))
             done += member.size
             reporter.progress("sources", done, None)
 

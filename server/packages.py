@@ -26,8 +26,10 @@ from kernsym.server.resolve import resolve
 from kernsym.server.thread_fetch import ThreadFetch
 from kernsym.server.upstream import Upstream
 
-# vmlinux has 0.6 GB, the modules that a machine loads as much again, a source tree 1.4 GB.
+# vmlinux has 0.6 GB, the modules that a machine loads as much again, a source tree 1.4 GB; all
+# modules of a kernel have 5.2 GB.
 _ROOM_TO_UNPACK = 2 << 30
+_ROOM_FOR_ALL_MODULES = 8 << 30
 
 
 class Packages:
@@ -77,7 +79,7 @@ class Packages:
                 ref,
                 self._store.package_path(job.kernel, ref),
                 growing,
-                room=_ROOM_TO_UNPACK,
+                room=_ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK,
                 on_progress=lambda done, total: job.progress("download", done, total),
             )
         )

@@ -190,7 +190,10 @@ def file_path(url: str) -> Path:
 
 
 def _read_file(url: str, limit: int) -> bytes | None:
+    """The content of a file, or of a folder whose URL ends with `/` the names, a line each."""
     try:
+        if url.endswith("/"):
+            return "\n".join(sorted(path.name for path in file_path(url).iterdir())).encode()
         with file_path(url).open("rb") as file:
             body = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):

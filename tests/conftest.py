@@ -56,12 +56,12 @@ class Kernsym:
         )
 
     def __call__(
-        self, *arguments: str | Path, text: str = "", status: int | None = 0
+        self, *arguments: str | Path, text: str = "", status: int | None = 0, seconds: float = 120
     ) -> subprocess.CompletedProcess[str]:
         """Run the command to its end; `status` None: any."""
         process = self.start(*arguments)
         try:
-            out, err = process.communicate(text, timeout=120)
+            out, err = process.communicate(text, timeout=seconds)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise

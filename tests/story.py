@@ -19,3 +19,4 @@ def assert_everything_is_there(out: str) -> None:
     assert all(path.strip().endswith(".ko") for _, path in modules), modules
     assert re.search(r"(?m)^\d+\s+void panic\(const char \*fmt, \.\.\.\)", out)
     assert re.search(r"(?m)^\d+\s+static int ovl_fill_super\(", out)
+    assert "more recent than executable" not in out

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import BANNER, KERNEL, Kernsym
+from tests.conftest import BANNER, KERNEL, WORLD, Kernsym
 from tests.story import VMCORE
 from tests.upstream import UpstreamServer
 
@@ -56,6 +57,29 @@ def test_errors_have_their_code_hint_and_status(
     done = kernsym(*arguments, status=status)
     assert f"error[{code}]: " in done.stderr
     assert done.stdout == "" and "Traceback" not in done.stderr
+
+
+def test_a_folder_of_packages_is_a_source(
+    kernsym: Kernsym, mirror: UpstreamServer, tmp_path: Path
+) -> None:
+    """As for packages that were brought by hand: no index, no digest, judged by the vmlinux."""
+    folder = tmp_path / "by hand"
+    shutil.copytree(WORLD / "repo/pool/main/l/linux", folder)
+    config = Path(kernsym.environment["KERNSYM_CONFIG"])
+    config.write_text(
+        f"""
+[builtin]
+sources = false
+[[source]]
+distro = "debian"
+kind = "directory"
+url = "{folder.as_uri()}/"
+"""
+    )
+    done = kernsym("fetch", "--sources", BANNER)
+    assert Path(done.stdout.strip()).is_file()
+    assert "no signature" in done.stderr and "verified" in done.stderr
+    assert not mirror.hits
 
 
 def test_the_store_commands(kernsym: Kernsym) -> None:

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from tests.conftest import DEBUG_PACKAGE, KERNEL, SOURCE_PACKAGE, WORLD, Kernsym
+from tests.processes import drain, embedded_servers, read_until, start_at_terminal, wait_for
 from tests.story import COMMANDS, VMCORE, assert_everything_is_there
-from tests.terminal import drain, read_until, start_at_terminal, wait_for
 from tests.upstream import UpstreamServer
 
 
@@ -152,16 +152,3 @@ def test_a_tampered_package_is_refused(kernsym: Kernsym, tmp_path: Path) -> None
     assert "error[digest-mismatch]" in done.stderr or "error[package-corrupt]" in done.stderr
     assert not list(kernsym.store.glob("kernels/*/*/*/*/manifest.json"))
     assert not list(kernsym.store.glob(".build-id/*/*"))
-
-
-def embedded_servers(kernsym: Kernsym) -> list[str]:
-    """Servers that work on the store of this test, from /proc."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "kernsym.server" in command and str(kernsym.store) in command:
-            found.append(command)
-    return found

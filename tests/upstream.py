@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import threading
 import time
 from collections import Counter
@@ -82,6 +83,11 @@ class UpstreamServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     upstream: UpstreamServer
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone is no news."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

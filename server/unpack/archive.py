@@ -30,11 +30,12 @@ class EntryType(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A member as its header describes it; `size` in bytes."""
+    """A member as its header describes it; `size` in bytes, `modified` in seconds since 1970."""
 
     path: str
     type: EntryType
     size: int
+    modified: int
 
 
 class Archive:
@@ -51,7 +52,12 @@ class Archive:
             path = found.pathname
             if not isinstance(path, str):
                 raise corrupt("a member's name is not text")
-            yield Entry(path=path, type=_entry_type(found), size=found.size or 0)
+            yield Entry(
+                path=path,
+                type=_entry_type(found),
+                size=found.size or 0,
+                modified=int(found.mtime or 0),
+            )
 
     def blocks(self) -> Iterator[memoryview]:
         """The current member's content; each block is valid until the next is asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def _unpack_tree(tarball: Archive, allowance: Allowance, folder: Path) -> tuple[
     top = None
     files = size = 0
     made: set[Path] = set()
-    for _entry, path in safe_files(tarball, allowance):
+    for entry, path in safe_files(tarball, allowance):
         first, _, rest = path.partition("/")
         top = top or first
         if first != top or not rest:
@@ -106,16 +107,18 @@ def _unpack_tree(tarball: Archive, allowance: Allowance, folder: Path) -> tuple[
             with writing(place):
                 place.parent.mkdir(parents=True, exist_ok=True)
             made.add(place.parent)
-        size += _write(place, tarball.blocks())
+        size += _write(place, tarball.blocks(), entry.modified)
         files += 1
     if not files:
         raise corrupt("the source archive is empty")
     return files, size
 
 
-def _write(place: Path, blocks: Iterable[memoryview]) -> int:
+def _write(place: Path, blocks: Iterable[memoryview], modified: int) -> int:
     size = 0
-    with writing(place), place.open("wb") as file:
-        for block in blocks:
-            size += file.write(block)
+    with writing(place):
+        with place.open("wb") as file:
+            for block in blocks:
+                size += file.write(block)
+        os.utime(place, (modified, modified))  # gdb warns of sources newer than their vmlinux
     return size

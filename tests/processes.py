@@ -1,4 +1,4 @@
-"""A terminal for programs under test, and waiting for what they do."""
+"""Programs under test: a terminal for them, waiting for what they do, finding them."""
 
 from __future__ import annotations
 
@@ -59,3 +59,16 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def embedded_servers(kernsym: Kernsym) -> list[int]:
+    """The process ids of the servers that work on the store of a test."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "kernsym.server" in command and str(kernsym.store) in command:
+            found.append(int(path.parent.name))
+    return found
