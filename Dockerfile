@@ -1,4 +1,6 @@
-# The server as a container: docker build -t kernsym . && docker run -p 8002:8002 -v kernsym:/var/lib/kernsym kernsym
+# The server as a container. Writes, so also new kernels, need a token:
+#   docker build -t kernsym .
+#   docker run -p 8002:8002 -v kernsym:/var/lib/kernsym -e KERNSYM_TOKEN=... kernsym
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /source
 COPY . .
@@ -8,8 +10,8 @@ FROM python:3.12-slim-bookworm
 RUN apt-get update \
     && apt-get install -y --no-install-recommends debian-archive-keyring libarchive13 \
     && rm -rf /var/lib/apt/lists/*
-RUN --mount=type=bind,from=build,source=/wheel,target=/wheel \
-    pip install --no-cache-dir /wheel/*.whl
+COPY --from=build /wheel /wheel
+RUN pip install --no-cache-dir /wheel/*.whl
 RUN useradd --system --home-dir /var/lib/kernsym --create-home kernsym
 USER kernsym
 ENV KERNSYM_STORE=/var/lib/kernsym
