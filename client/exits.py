@@ -19,8 +19,11 @@ _STATUS_OF_KIND = {
 }
 # A file that is there and shows no kernel is an answer about the dump, not a slip of usage.
 _STATUS_OF_CODE = {
+    "dump-damaged": NOT_IDENTIFIED,
     "dump-empty": NOT_IDENTIFIED,
     "dump-foreign": NOT_IDENTIFIED,
+    "dump-incomplete": NOT_IDENTIFIED,
+    "dump-is-text": NOT_IDENTIFIED,
     "dump-no-kernel": NOT_IDENTIFIED,
     "dump-truncated": NOT_IDENTIFIED,
     "not-held": 4,
