@@ -6,7 +6,7 @@ import shlex
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernsym.cache import Bundle, FileRole
@@ -134,12 +134,7 @@ def _sources(
         reporter.line("sources", str(folder))
     elif sys.stdin.isatty() and not wish.only_print:
         reporter.line("sources", "on their way; `list` shows them when they are there")
-        quietly = Holdings(
-            api=holdings.api,
-            store=holdings.store,
-            shared=holdings.shared,
-            reporter=Reporter(quiet=True),
-        )
+        quietly = replace(holdings, reporter=Reporter(quiet=True))
         threading.Thread(
             target=_bring_sources, args=(dump, quietly), name="sources", daemon=True
         ).start()
@@ -188,7 +183,8 @@ def _print(
 ) -> int:
     """Print a command for the shell; its files stay, in the kernel's folder if crash takes it."""
     if symbols.modules is None:
-        symbols = Symbols(namelists=symbols.namelists, modules=(), sources=symbols.sources)
+        holdings.reporter.warning("the printed command loads no modules: drgn cannot list them")
+        symbols = replace(symbols, modules=())
     parent = holdings.store.folder(bundle.kernel) / "commands"
     if is_plain(parent):
         parent.mkdir(exist_ok=True)

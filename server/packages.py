@@ -17,6 +17,7 @@ from kernsym.distros import (
     Source,
     catalog,
 )
+from kernsym.distros.core.distro import BUILT_IN
 from kernsym.server.config import ServerConfig
 from kernsym.server.download import download
 from kernsym.server.growing import ByteSource, GrowingFile
@@ -108,7 +109,7 @@ class Packages:
         configured = tuple(s for s in self._config.sources if s.distro in (distro.name, "*"))
         if self._config.builtin_sources:
             return distro.sources(kernel, (*configured, *machine_sources()))
-        return tuple(s for s in distro.sources(kernel, configured) if s.origin != "built in")
+        return tuple(s for s in distro.sources(kernel, configured) if s.origin != BUILT_IN)
 
 
 def _named(kernel: Kernel, role: Role) -> Package:

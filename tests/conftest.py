@@ -16,6 +16,10 @@ from kernsym.client.dumps import read_facts
 from kernsym.distros import identify
 from tests.upstream import UpstreamServer
 
+# Whatever starts the tests in the background makes them inherit an ignored SIGINT, and they pass
+# it on; the programs under test shall meet it as at a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 WORLD = Path(__file__).parent / "worlds/debian12"
 FACTS = read_facts(WORLD / "vmcore")
 BANNER = FACTS.fingerprint.banner or ""

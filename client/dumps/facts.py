@@ -141,7 +141,7 @@ def _no_kernel(reader: DumpReader, choice: Choice) -> Unusable | NotIdentified:
             "dump-several-kernels",
             f"{reader.path} holds several kernels, and nothing tells which is its own",
             context=choice.rivals[:8],
-            hint="memory of a host holds its guests' too; kernsym fetch BANNER brings the symbols of one",
+            hint="a host's memory holds its guests' too; kernsym fetch BANNER brings one's symbols",
         )
     if reader.headers.missing:
         return truncated(reader.path, reader.path.stat().st_size, reader.headers.missing)

@@ -46,6 +46,10 @@ class Claim:
     evidence: tuple[str, ...] = ()
 
 
+# The `origin` of a source that neither the user nor the machine named; [builtin] drops it.
+BUILT_IN = "built in"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One place that publishes packages, asked in the order given.
@@ -62,7 +66,7 @@ class Source:
     component: str = "main"
     signed_by: tuple[str, ...] = ()
     signature: str = "require"
-    origin: str = "built in"
+    origin: str = BUILT_IN
 
     @property
     def place(self) -> str:

@@ -1,10 +1,11 @@
 """Boots a kernel in QEMU until it panics, and writes the guest's memory as an ELF core.
 
-dump_guest.py KERNEL INITRD OUTPUT
+dump_guest.py [--megabytes N] KERNEL INITRD OUTPUT
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import socket
 import struct
@@ -17,7 +18,6 @@ from typing import Any
 
 # 12@0x510:0:1:4 is where QEMU's PC has fw_cfg; with its DMA register, or no note is written.
 APPEND = "console=ttyS0 panic=0 qemu_fw_cfg.ioport=12@0x510:0:1:4"
-MEGABYTES = 48
 PANIC_LIMIT = 180.0  # seconds
 ELF_HEADER = 64
 
@@ -55,11 +55,11 @@ def wait_for(path: Path, text: str, qemu: subprocess.Popen[bytes]) -> None:
     raise SystemExit(f"{log[-3000:]}\nthe guest never said {text!r}")
 
 
-def dump(kernel: str, initrd: str, output: Path) -> None:
+def dump(kernel: str, initrd: str, output: Path, megabytes: int) -> None:
     """Boots, waits for the panic, and lets QEMU write `output`."""
     with tempfile.TemporaryDirectory() as name:
         monitor, console = Path(name, "monitor"), Path(name, "console")
-        command = ["qemu-system-x86_64", "-accel", "tcg", "-m", str(MEGABYTES)]
+        command = ["qemu-system-x86_64", "-accel", "tcg", "-m", str(megabytes)]
         # Sockets: the firmware's table, the only one without ACPI, lists one CPU of each.
         command += ["-smp", "2,sockets=2"]
         command += ["-nodefaults", "-display", "none", "-device", "vmcoreinfo"]
@@ -97,6 +97,16 @@ def straighten(core: Path) -> None:
         file.write(bytes(header) + segments)
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=48, help="the guest's memory")
+    parser.add_argument("kernel")
+    parser.add_argument("initrd")
+    parser.add_argument("output", type=Path)
+    arguments = parser.parse_args()
+    dump(arguments.kernel, arguments.initrd, arguments.output, arguments.megabytes)
+    straighten(arguments.output)
+
+
 if __name__ == "__main__":
-    dump(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
-    straighten(Path(sys.argv[3]))
+    main()
