@@ -91,6 +91,6 @@ class Collector:
     def _check_vmlinux(self, file: ExtractedFile) -> None:
         identity = read_identity(self._root / file.path)
         self.verification = check(self._job.fingerprint, identity)
-        same = " and ".join(self.verification.by)
+        same = " and ".join(self.verification.by).replace("build-id", "build ID")
         self._job.stage("vmlinux", f"verified: {same} equal the dump's")
         self._job.vmlinux(f"{self._root.name}/{file.path}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
 from kernsym.cache import Bundle, Store
 from kernsym.distros import (
@@ -25,12 +26,15 @@ from kernsym.server.jobs import Job
 from kernsym.server.machine_sources import machine_sources
 from kernsym.server.resolve import resolve
 from kernsym.server.thread_fetch import ThreadFetch
-from kernsym.server.upstream import Upstream
+from kernsym.server.upstream import Upstream, is_file_url
 
 # vmlinux has 0.6 GB, the modules that a machine loads as much again, a source tree 1.4 GB; all
 # modules of a kernel have 5.2 GB.
 _ROOM_TO_UNPACK = 2 << 30
 _ROOM_FOR_ALL_MODULES = 8 << 30
+
+
+_RESUMED = 8 << 20  # more than this at the first report came from an earlier attempt
 
 
 class Packages:
@@ -74,23 +78,42 @@ class Packages:
         """The package's bytes, while they come.  When the context ends well the package is whole,
         its digest was right, and it is kept."""
         growing = GrowingFile()
-        task = asyncio.create_task(
-            download(
-                self._upstream,
-                ref,
-                self._store.package_path(job.kernel, ref),
-                growing,
-                room=_ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK,
-                on_progress=lambda done, total: job.progress("download", done, total),
-            )
-        )
+        task = asyncio.create_task(self._download(job, ref, growing))
+
+        def tell(end: int) -> None:
+            if task.done():  # until then the download's progress says more
+                job.progress("unpack", end, ref.size)
+
         try:
-            yield growing
+            yield _Observed(growing, tell)
             await task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             growing.close()
+
+    def arrived(self, kernel: Kernel) -> int:
+        """Bytes of the kernel's packages that lie in the store, whole or not."""
+        folder = self._store.folder(kernel) / "packages"
+        return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+
+    async def _download(self, job: Job, ref: PackageRef, growing: GrowingFile) -> None:
+        began, first, last = time.monotonic(), 0, 0
+
+        def tell(done: int, total: int | None) -> None:
+            nonlocal first, last
+            first, last = first or done, done
+            job.progress("download", done, total)
+
+        target = self._store.package_path(job.kernel, ref)
+        held = target.is_file() or is_file_url(ref.url)
+        room = _ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK
+        await download(self._upstream, ref, target, growing, room=room, on_progress=tell)
+        if not held:
+            seconds = max(time.monotonic() - began, 0.001)
+            rate = (last - first) / seconds / 1e6
+            resumed = f", {first / 1e6:.0f} MB of it from before" if first > _RESUMED else ""
+            job.stage("download", f"{last / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}")
 
     def _resolve(self, job: Job, package: Package) -> PackageRef:
         """In a thread of its own: the distributions' code is synchronous."""
@@ -119,3 +142,16 @@ def _named(kernel: Kernel, role: Role) -> Package:
     if found is None:
         raise NotPublished("not-published", f"{kernel.distro} has no {role.value} package")
     return found
+
+
+class _Observed:
+    """A `ByteSource` that tells how far it was read."""
+
+    def __init__(self, source: ByteSource, on_read: Callable[[int], None]) -> None:
+        self._source = source
+        self._on_read = on_read
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        data = self._source.read_at(offset, size)
+        self._on_read(offset + len(data))
+        return data

@@ -115,7 +115,6 @@ class Symbols:
 
     def _publish_symbols(self, job: Job, package: PackageRef, collector: Collector) -> None:
         assert collector.verification is not None
-        modules = sum(file.role is FileRole.MODULE for file in collector.files.values())
         self._store.publish(
             Bundle(
                 kernel=replace(job.kernel, build_id=collector.verification.build_id),
@@ -126,7 +125,7 @@ class Symbols:
                 all_modules=collector.all_modules,
             )
         )
-        job.stage("modules", f"{modules} held")
+        job.stage("unpack", f"{len(collector.files)} files held")
 
     async def _bring_sources(self, job: Job) -> None:
         async with self._alone(job):
@@ -142,7 +141,6 @@ class Symbols:
                     source,
                     layout,
                     root,
-                    on_progress=lambda done, total: job.progress("sources", done, total),
                     stop=lambda: job.wanted.closed,
                 )
             if tree is None:
@@ -165,9 +163,11 @@ class Symbols:
         def tell(holder: int | None) -> None:
             job.stage("wait", f"process {holder or 'unknown'} is bringing the same kernel")
 
-        lock = self._store.lock(
-            job.kernel, job.part.value, on_wait=tell, stop=lambda: job.wanted.closed
-        )
+        def give_up() -> bool:
+            job.progress("wait", self._packages.arrived(job.kernel), None)
+            return job.wanted.closed
+
+        lock = self._store.lock(job.kernel, job.part.value, on_wait=tell, stop=give_up)
         await asyncio.to_thread(lock.__enter__)
         try:
             yield

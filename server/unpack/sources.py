@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,15 +33,13 @@ def extract_sources(
     layout: Layout,
     into: Path,
     *,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> SourceTree | None:
     """Unpacks the source tarball to `into/<layout.source_root>`; None when `stop` ended it.
 
-    Every file is kept: to leave out Documentation and tools would save a twelfth of the time.
+    Every file is kept: to leave out Documentation and tools would save a fifth of the files.
     Links are not: those of the kernel lead to device trees and self-tests.
-    `on_progress` hears bytes of the tarball, done and in all.  The tree is built beside its place
-    and renamed whole; what a killed run left there is removed first.
+    The tree is built beside its place and renamed whole; what a killed run left is removed first.
 
     Raises as `extract`; `package-corrupt` also when there is no such tarball.
     """
@@ -52,7 +50,7 @@ def extract_sources(
     shutil.rmtree(beside, ignore_errors=True)
     try:
         with open_payload(package, stop) as archive:
-            files, size = _unpack_tarball(archive, layout, beside, on_progress)
+            files, size = _unpack_tarball(archive, layout, beside)
         with writing(target):
             if target.exists():
                 shutil.rmtree(target)
@@ -64,32 +62,19 @@ def extract_sources(
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _unpack_tarball(
-    archive: Archive, layout: Layout, folder: Path, on_progress: Callable[[int, int], None]
-) -> tuple[int, int]:
+def _unpack_tarball(archive: Archive, layout: Layout, folder: Path) -> tuple[int, int]:
     """Unpacks the first member that the layout calls the source archive; files and bytes."""
     allowance = Allowance()
-    for entry, path in safe_files(archive, allowance):
+    for _, path in safe_files(archive, allowance):
         found = layout.classify(path)
         if found is None or found[0] is not MemberKind.SOURCE_ARCHIVE:
             continue
         filter_name = _FILTERS.get(Path(path).suffix)
         if filter_name is None:
             raise corrupt(f"the source archive {path} is packed in an unknown way")
-        feed = _reported(archive.blocks(), entry.size, on_progress)
-        with open_archive(feed, format_name="tar", filter_name=filter_name) as tarball:
+        with open_archive(archive.blocks(), format_name="tar", filter_name=filter_name) as tarball:
             return _unpack_tree(tarball, allowance, folder)
     raise corrupt("there is no source archive in it")
-
-
-def _reported(
-    blocks: Iterable[memoryview], total: int, on_progress: Callable[[int, int], None]
-) -> Iterator[memoryview]:
-    done = 0
-    for block in blocks:
-        done += len(block)
-        on_progress(done, total)
-        yield block
 
 
 def _unpack_tree(tarball: Archive, allowance: Allowance, folder: Path) -> tuple[int, int]:

@@ -89,11 +89,9 @@ async def test_an_unknown_kernel_becomes_a_bundle(
     job = await response.json()
     assert response.headers["Location"] == f"/api/v1/jobs/{job['id']}"
     events = await follow(client, job)
-    assert [event["stage"] for event in events if event["kind"] == "stage"] == [
-        "package",
-        "vmlinux",
-        "modules",
-    ]
+    stages = [event["stage"] for event in events if event["kind"] == "stage"]
+    assert stages[0] == "package" and stages[-1] == "unpack"
+    assert set(stages[1:-1]) == {"vmlinux", "download"}  # in either order: they overlap
     assert [event["id"] for event in events] == sorted(event["id"] for event in events)
     assert await follow(client, job, after=events[-2]["id"]) == events[-1:]
     assert (await (await client.get(f"/api/v1/jobs/{job['id']}")).json())["state"] == "done"
