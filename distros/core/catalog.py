@@ -11,7 +11,7 @@ import functools
 import importlib
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -33,23 +33,29 @@ class Outcome(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Which kernel a fingerprint is of, and why.  `kernel` is there exactly when identified."""
+    """Which kernel a fingerprint is of, and why.  `kernel` is there exactly when identified.
+
+    `candidates` names every distribution that could be meant, best first; `possible` are their
+    kernels, as far as the evidence names them.  `rejected`: those that looked like it, and why not.
+    """
 
     outcome: Outcome
     reason: str
     evidence: tuple[str, ...] = ()
     kernel: Kernel | None = None
     candidates: tuple[str, ...] = ()
+    possible: tuple[Kernel, ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
 
 
 @functools.lru_cache(maxsize=1)
 def catalog() -> Mapping[str, Distro]:
-    """Every distribution by name.  A module that does not import is an error, never skipped."""
+    """Every distribution by each of its names; a module that does not import is an error."""
     distros: dict[str, Distro] = {}
     for found in pkgutil.iter_modules(kernsym.distros.__path__, "kernsym.distros."):
         if not found.ispkg:
             distro: Distro = importlib.import_module(found.name).DISTRO
-            distros[distro.name] = distro
+            distros.update(dict.fromkeys((distro.name, *distro.also), distro))
     return MappingProxyType(distros)
 
 
@@ -61,8 +67,8 @@ def identify(fingerprint: Fingerprint) -> Verdict:
             outcome=Outcome.UNKNOWN, reason="no kernel banner, release or build ID was found"
         )
     claims = {
-        name: claim
-        for name, distro in catalog().items()
+        distro.name: claim
+        for distro in dict.fromkeys(catalog().values())
         if (claim := distro.recognise(evidence)) is not None
     }
     return judge(claims, evidence)
@@ -98,15 +104,18 @@ def _os_release(vmcoreinfo: str) -> str:
 
 def judge(claims: Mapping[str, Claim], evidence: Evidence) -> Verdict:
     """One verdict from what the distributions said."""
+    rejected = tuple((name, claim.reason) for name, claim in claims.items() if claim.rejected)
     certain = {name: claim for name, claim in claims.items() if claim.kernel is not None}
     if len(certain) == 1:
-        claim = next(iter(certain.values()))
+        ((_, claim),) = certain.items()
+        assert claim.kernel is not None
         return Verdict(
             outcome=Outcome.IDENTIFIED,
             reason=claim.reason,
             evidence=claim.evidence,
             kernel=claim.kernel,
-            candidates=tuple(certain),
+            candidates=(claim.kernel.distro,),
+            rejected=rejected,
         )
     if certain:
         return Verdict(
@@ -114,19 +123,34 @@ def judge(claims: Mapping[str, Claim], evidence: Evidence) -> Verdict:
             reason=f"{' and '.join(sorted(certain))} both claim {evidence.release}",
             candidates=tuple(sorted(certain)),
         )
-    possible = {name: claim for name, claim in claims.items() if claim.unsupported is None}
-    if possible:
+    undecided = [(name, c) for name, c in claims.items() if not c.unsupported and not c.rejected]
+    if undecided:
+        return _ambiguous(sorted(undecided, key=lambda pair: pair[1].rank), rejected)
+    unsupported = next((claim for claim in claims.values() if claim.unsupported), None)
+    if unsupported is not None:
         return Verdict(
-            outcome=Outcome.AMBIGUOUS,
-            reason="; ".join(claim.reason for claim in possible.values()),
-            evidence=tuple(word for claim in possible.values() for word in claim.evidence),
-            candidates=tuple(possible),
+            outcome=Outcome.UNSUPPORTED,
+            reason=unsupported.reason,
+            evidence=unsupported.evidence,
+            rejected=rejected,
         )
-    if claims:
-        claim = next(iter(claims.values()))
-        return Verdict(outcome=Outcome.UNSUPPORTED, reason=claim.reason, evidence=claim.evidence)
     return Verdict(
         outcome=Outcome.UNKNOWN,
         reason=f"no supported distribution recognises the release {evidence.release}",
         evidence=(evidence.release,),
+        rejected=rejected,
+    )
+
+
+def _ambiguous(
+    claims: Sequence[tuple[str, Claim]], rejected: tuple[tuple[str, str], ...]
+) -> Verdict:
+    possible = tuple(claim.candidate for _, claim in claims if claim.candidate)
+    return Verdict(
+        outcome=Outcome.AMBIGUOUS,
+        reason="; ".join(dict.fromkeys(claim.reason for _, claim in claims)),
+        evidence=tuple(dict.fromkeys(word for _, claim in claims for word in claim.evidence)),
+        candidates=tuple(name for name, _ in claims),
+        possible=possible,
+        rejected=rejected,
     )

@@ -35,14 +35,19 @@ class Evidence:
 class Claim:
     """A distribution's answer to evidence that concerns it.
 
-    With `kernel` it is certain.  Without, the kernel is the distribution's neighbour: `unsupported`
-    names what it is (a rebuild, a derivative), or the claim is only possible (`ambiguous`).
-    `evidence` quotes the words that decided.
+    With `kernel` it is certain.  Without, it is one of three: `unsupported` names what the kernel
+    is (a rebuild, a derivative); `rejected` says that it is not the distribution's, though it
+    looks so; else the claim is only possible.  A possible claim may bring the `candidate` that
+    its packages are tried for, to be accepted by banner or build ID alone; `rank` orders
+    candidates, the likeliest lowest.  `evidence` quotes the words that decided.
     """
 
     reason: str
     kernel: Kernel | None = None
     unsupported: str | None = None
+    rejected: bool = False
+    candidate: Kernel | None = None
+    rank: int = 0
     evidence: tuple[str, ...] = ()
 
 
@@ -118,6 +123,8 @@ Recognise = Callable[[Evidence], Claim | None]
 class Distro:
     """A distribution: `recognise` claims evidence, `packages` names, `sources` and `locate` find.
 
+    `also`: further values of `Kernel.distro` that it answers for, where distributions share their
+    kernels.
     `sources(kernel, machine)`: the places to ask for this kernel, in order; `machine` are the
     sources that the machine's own configuration names, for a distribution to use or extend.
     `locate(package, kernel, source, fetch)`: the package at one source; None when that source does
@@ -134,5 +141,6 @@ class Distro:
     sources: Callable[[Kernel, Sequence[Source]], tuple[Source, ...]]
     locate: Callable[[Package, Kernel, Source, Fetch], PackageRef | None]
     layout: Callable[[Kernel], Layout]
+    also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""
