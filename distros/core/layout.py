@@ -13,6 +13,7 @@ class MemberKind(str, enum.Enum):
     """What a package's member is to us."""
 
     VMLINUX = "vmlinux"
+    STRIPPED = "stripped"  # the kernel without DWARF that crash needs beside a split debug file
     MODULE = "module"
     SYSTEM_MAP = "system-map"
     SOURCE_ARCHIVE = "source-archive"  # a tarball of the sources inside the package
@@ -23,12 +24,16 @@ class MemberKind(str, enum.Enum):
 class Layout:
     """Patterns over member paths (no leading `/` or `./`), and what they mean.
 
+    `vmlinux` is the file with the DWARF.  Where that is only the debug half of a split pair (SUSE),
+    `stripped` is the other half, `vmlinux-*.gz` or `.xz` perhaps, of the package with role KERNEL.
+
     `modules` has a group `name`.  `source_archive` and `source_files` are for the source package;
     `source_root` is the folder that DWARF's relative file names start in, once unpacked.
     """
 
     vmlinux: re.Pattern[str]
     modules: re.Pattern[str]
+    stripped: re.Pattern[str] | None = None
     system_map: re.Pattern[str] | None = None
     source_archive: re.Pattern[str] | None = None
     source_files: re.Pattern[str] | None = None
@@ -42,6 +47,7 @@ class Layout:
         if module:
             return MemberKind.MODULE, normalise_module(module["name"])
         for kind, pattern in (
+            (MemberKind.STRIPPED, self.stripped),
             (MemberKind.SYSTEM_MAP, self.system_map),
             (MemberKind.SOURCE_ARCHIVE, self.source_archive),
             (MemberKind.SOURCE_FILE, self.source_files),
