@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import kernsym.distros
+from kernsym.distros.core import neighbours
 from kernsym.distros.core.banner import find_banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence
 from kernsym.distros.core.kernel import Fingerprint, Kernel
@@ -66,6 +67,9 @@ def identify(fingerprint: Fingerprint) -> Verdict:
         return Verdict(
             outcome=Outcome.UNKNOWN, reason="no kernel banner, release or build ID was found"
         )
+    neighbour = neighbours.recognise(evidence)
+    if neighbour is not None:
+        return judge({"neighbour": neighbour}, evidence)
     claims = {
         distro.name: claim
         for distro in dict.fromkeys(catalog().values())
