@@ -27,12 +27,12 @@ class TryAgain(CouldNotFindOut):
 
 
 def public(url: str) -> str:
-    """The URL without user and password, fit for messages and logs.
+    """The URL without user, password and query (a token), fit for messages and logs.
 
-    >>> public("https://me:secret@mirror.example/debian/")
+    >>> public("https://me:secret@mirror.example/debian/?token")
     'https://mirror.example/debian/'
     """
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, rest = url.partition("?")[0].partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
@@ -44,16 +44,17 @@ def host_of(url: str) -> str:
     return "the mirror"
 
 
-def check_digest(url: str, body: bytes, sha256: str | None) -> None:
+def check_digest(url: str, body: bytes, digest: str | None) -> None:
     """Raises `Refused` (`digest-mismatch`) unless the body has the digest, where one is known."""
-    found = hashlib.sha256(body).hexdigest()
-    if sha256 is not None and found != sha256:
+    algorithm, _, announced = (digest or "").partition(":")
+    found = hashlib.new(algorithm, body).hexdigest() if digest else ""
+    if found != announced:
         raise Refused(
             "digest-mismatch",
             f"what {host_of(url)} sent is not what its signed index announces",
             context=(
                 f"asked     {public(url)}",
-                f"announced sha256 {sha256}",
+                f"announced {algorithm} {announced}",
                 f"came      {found}",
             ),
             hint="a mirror in the middle of an update looks like this: try again in an hour",

@@ -35,9 +35,9 @@ class PageCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def find(self, url: str, sha256: str | None) -> HeldPage | None:
+    def find(self, url: str, digest: str | None) -> HeldPage | None:
         """The page, or None.  With a digest, only a body that has it."""
-        path = self._path(url, sha256)
+        path = self._path(url, digest)
         try:
             age = time.time() - path.stat().st_mtime
             head, _, body = path.read_bytes().partition(b"\n")
@@ -47,13 +47,14 @@ class PageCache:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        if sha256 is not None and hashlib.sha256(body).hexdigest() != sha256:
+        algorithm, _, announced = (digest or "").partition(":")
+        if digest and hashlib.new(algorithm, body).hexdigest() != announced:
             return None
         return page
 
-    def keep(self, url: str, sha256: str | None, body: bytes, *, etag: str, modified: str) -> None:
+    def keep(self, url: str, digest: str | None, body: bytes, *, etag: str, modified: str) -> None:
         """Keep a page.  Raises `Unusable` when it cannot be written."""
-        path = self._path(url, sha256)
+        path = self._path(url, digest)
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         head = json.dumps({"etag": etag, "modified": modified}).encode()
         with writing(path):
@@ -61,10 +62,10 @@ class PageCache:
             beside.write_bytes(head + b"\n" + body)
             beside.replace(path)
 
-    def confirm(self, url: str, sha256: str | None) -> None:
+    def confirm(self, url: str, digest: str | None) -> None:
         """The mirror said that the page is still the same."""
         with contextlib.suppress(OSError):
-            os.utime(self._path(url, sha256))
+            os.utime(self._path(url, digest))
 
     def sweep(self) -> None:
         """Remove what nobody confirmed for a month, and what killed runs left."""
@@ -73,5 +74,5 @@ class PageCache:
                 if path.stat().st_mtime < time.time() - _UNUSED_DAYS * 86400:
                     path.unlink()
 
-    def _path(self, url: str, sha256: str | None) -> Path:
-        return self._folder / hashlib.sha256((sha256 or url).encode()).hexdigest()
+    def _path(self, url: str, digest: str | None) -> Path:
+        return self._folder / hashlib.sha256((digest or url).encode()).hexdigest()

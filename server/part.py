@@ -57,7 +57,7 @@ class Part:
         """
         origin = self._origin()
         same = origin.get("validator", "") if origin.get("url") == public(self._ref.url) else ""
-        if not self.size or not (same or self._ref.sha256 or self._ref.sha1):
+        if not self.size or not (same or self._ref.digest):
             return {}
         return {"Range": f"bytes={self.size}-"} | ({"If-Range": same} if same else {})
 
@@ -152,13 +152,13 @@ class Part:
 
 def new_digest(ref: PackageRef) -> hashlib._Hash:
     """The hash that the source of a package announces."""
-    return hashlib.sha1() if ref.sha1 and not ref.sha256 else hashlib.sha256()
+    return hashlib.new(ref.digest.partition(":")[0] if ref.digest else "sha256")
 
 
 def require_announced(ref: PackageRef, size: int, digest: str) -> None:
     """Raises `Refused` (`digest-mismatch`) unless size and digest are as the source announced,
     as far as it did."""
-    announced = ref.sha256 or ref.sha1
+    announced = ref.digest.partition(":")[2] if ref.digest else None
     if ref.size not in (None, size) or announced not in (None, digest):
         raise mismatch(ref, f"{size} bytes, {digest}")
 
@@ -170,7 +170,7 @@ def mismatch(ref: PackageRef, came: str) -> Refused:
         f"{ref.package.id} is not what its index announces",
         context=(
             f"from       {public(ref.url)}",
-            f"announced  {ref.size} bytes, {ref.sha256 or ref.sha1}",
+            f"announced  {ref.size} bytes, {ref.digest}",
             f"came       {came}",
         ),
         hint="run again to download it afresh; if it stays so, the mirror's copy is broken",
@@ -178,4 +178,4 @@ def mismatch(ref: PackageRef, came: str) -> Refused:
 
 
 def _package_key(ref: PackageRef) -> str:
-    return ref.sha256 or ref.sha1 or public(ref.url)
+    return ref.digest or public(ref.url)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+from zstandard import ZstdDecompressor, ZstdError
 
 from kernsym.distros import Page, Refused, Source
 from kernsym.server.signatures import keyrings_of, verify_clear_signed, verify_detached
 from kernsym.server.upstream import Upstream
 
+_PIECE = 1 << 18
 _CLEAR_SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -17,9 +21,17 @@ class ThreadFetch:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
 
-    def page(self, url: str, *, sha256: str | None = None, fresh: bool = False) -> Page | None:
+    def page(
+        self,
+        url: str,
+        *,
+        sha256: str | None = None,
+        digest: str | None = None,
+        fresh: bool = False,
+    ) -> Page | None:
         """As `Fetch.page`."""
-        body = self._upstream.from_thread(self._upstream.page(url, sha256=sha256, fresh=fresh))
+        digest = f"sha256:{sha256}" if sha256 else digest
+        body = self._upstream.from_thread(self._upstream.page(url, digest=digest, fresh=fresh))
         return None if body is None else Page(url=url, body=body)
 
     def signed(self, url: str, source: Source, *, detached: str | None = None) -> Page | None:
@@ -42,6 +54,20 @@ class ThreadFetch:
         if source.signature == "if-present":
             return page
         raise Refused("signature-missing", "the index is not signed", context=(f"no {detached}",))
+
+    def zstd(self, body: bytes) -> Iterator[bytes]:
+        """As `Fetch.zstd`."""
+        return unpacked_zstd(body)
+
+
+def unpacked_zstd(body: bytes) -> Iterator[bytes]:
+    """All frames of zstd data, unpacked in pieces.  Raises `ValueError`."""
+    try:
+        with ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+            while piece := reader.read(_PIECE):
+                yield piece
+    except ZstdError as error:
+        raise ValueError(str(error)) from error
 
 
 def _check_clear_signed(page: Page, source: Source) -> Page:

@@ -81,7 +81,7 @@ class Upstream:
             await self._session.close()
 
     async def page(
-        self, url: str, *, sha256: str | None = None, fresh: bool = False
+        self, url: str, *, digest: str | None = None, fresh: bool = False
     ) -> bytes | None:
         """A small file; None when the mirror has no such file.
 
@@ -93,13 +93,13 @@ class Upstream:
         if is_file_url(url):
             body = await asyncio.to_thread(_read_file, url, self.limits.page_bytes)
             if body is not None:
-                check_digest(url, body, sha256)
+                check_digest(url, body, digest)
             return body
-        held = await asyncio.to_thread(self._pages.find, url, sha256)
-        if held and (sha256 or (not fresh and held.age < _FRESH_SECONDS)):
+        held = await asyncio.to_thread(self._pages.find, url, digest)
+        if held and (digest or (not fresh and held.age < _FRESH_SECONDS)):
             return held.body
         return await self.patiently(
-            lambda: self._ask_page(url, sha256, held), attempts=self.limits.attempts
+            lambda: self._ask_page(url, digest, held), attempts=self.limits.attempts
         )
 
     def from_thread(self, work: Coroutine[object, object, _Answer]) -> _Answer:
@@ -151,7 +151,7 @@ class Upstream:
                     raise
                 await asyncio.sleep(pause * random.uniform(1.0, 1.5))
 
-    async def _ask_page(self, url: str, sha256: str | None, held: HeldPage | None) -> bytes | None:
+    async def _ask_page(self, url: str, digest: str | None, held: HeldPage | None) -> bytes | None:
         headers = {}
         if held and held.etag:
             headers["If-None-Match"] = held.etag
@@ -159,16 +159,16 @@ class Upstream:
             headers["If-Modified-Since"] = held.modified
         async with self.open(url, headers) as answer:
             if held and answer.status == HTTPStatus.NOT_MODIFIED:
-                await asyncio.to_thread(self._pages.confirm, url, sha256)
+                await asyncio.to_thread(self._pages.confirm, url, digest)
                 return held.body
             if answer.status in MISSING:
                 return None
             if answer.status != HTTPStatus.OK:
                 raise odd_status(url, answer.status)
             body = await self._read(url, answer)
-        check_digest(url, body, sha256)
+        check_digest(url, body, digest)
         etag, modified = (answer.headers.get(name, "") for name in ("ETag", "Last-Modified"))
-        await asyncio.to_thread(self._pages.keep, url, sha256, body, etag=etag, modified=modified)
+        await asyncio.to_thread(self._pages.keep, url, digest, body, etag=etag, modified=modified)
         return body
 
     async def _read(self, url: str, answer: aiohttp.ClientResponse) -> bytes:

@@ -7,7 +7,7 @@ function: the server runs it in a thread, so parsing 50 MB of package lists stal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,7 +80,8 @@ class Source:
         >>> Source(distro="debian", kind="apt", url="http://me:pw@mirror.example/debian/").place
         'mirror.example/debian'
         """
-        address = self.url.split("://", 1)[-1].rsplit("@", 1)[-1].rstrip("/")
+        # A query may be a token.
+        address = self.url.split("?", 1)[0].split("://", 1)[-1].rsplit("@", 1)[-1].rstrip("/")
         return f"{address} {self.suite}".rstrip()
 
 
@@ -100,8 +101,17 @@ class Fetch(Protocol):
     `CouldNotFindOut` when it could not be asked, `Refused` when a digest or signature is wrong.
     """
 
-    def page(self, url: str, *, sha256: str | None = None, fresh: bool = False) -> Page | None:
-        """`fresh`: ask again even if a copy of a few minutes ago is held.
+    def page(
+        self,
+        url: str,
+        *,
+        sha256: str | None = None,
+        digest: str | None = None,
+        fresh: bool = False,
+    ) -> Page | None:
+        """`digest`: as `sha512:HEX`, for algorithms that hashlib knows; `sha256` is a short form.
+
+        `fresh`: ask again even if a copy of a few minutes ago is held.
 
         The page of a folder (`file://.../`, with the slash) is its names, a line each.
         """
@@ -113,6 +123,11 @@ class Fetch(Protocol):
         Without `detached` the page is clear-signed and `body` is what the signature covers; with
         it, the signature lies at that URL.
         """
+        ...
+
+    def zstd(self, body: bytes) -> Iterator[bytes]:
+        """What zstd packed, unpacked in pieces of bounded size; the standard library cannot until
+        Python 3.14.  Raises `ValueError` for damage."""
         ...
 
 

@@ -34,8 +34,8 @@ class Package:
 class PackageRef:
     """One published file that provides a `Package`.
 
-    `size` in bytes and `sha256` (hex) are as a repository's index states them; None where the
-    source states none.  `sha1` is for snapshot.debian.org, whose file names are SHA-1 digests.
+    `size` in bytes and the digests (hex) are as a repository's index states them; None where the
+    source states none.  `sha1` is for old repositories, and snapshot.debian.org's file names.
     `signed_by`: fingerprint of the key whose signature covers the digest; None: no signature was
     checked.  `origin`: which source it was found in, for people.  `why`: why this one was chosen.
     """
@@ -47,4 +47,11 @@ class PackageRef:
     size: int | None = None
     sha256: str | None = None
     sha1: str | None = None
+    sha512: str | None = None
     signed_by: str | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """The strongest digest that is stated, as `sha256:HEX`."""
+        stated = (("sha512", self.sha512), ("sha256", self.sha256), ("sha1", self.sha1))
+        return next((f"{algorithm}:{value}" for algorithm, value in stated if value), None)

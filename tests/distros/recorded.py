@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from kernsym.distros import Page, Refused, Source
+from kernsym.server.thread_fetch import unpacked_zstd
 
 KEY = "A" * 40
 
@@ -18,12 +19,20 @@ class Recorded:
         self.unsigned = unsigned
         self.asked: list[str] = []
 
-    def page(self, url: str, *, sha256: str | None = None, fresh: bool = False) -> Page | None:
+    def page(
+        self,
+        url: str,
+        *,
+        sha256: str | None = None,
+        digest: str | None = None,
+        fresh: bool = False,
+    ) -> Page | None:
         self.asked.append(url)
         body = self.pages.get(url)
         if body is None:
             return None
-        if sha256 is not None and hashlib.sha256(body).hexdigest() != sha256:
+        algorithm, _, announced = (f"sha256:{sha256}" if sha256 else digest or "").partition(":")
+        if announced and hashlib.new(algorithm, body).hexdigest() != announced:
             raise Refused("digest-mismatch", f"{url} is not what its index says")
         return Page(url=url, body=body)
 
@@ -34,6 +43,9 @@ class Recorded:
         if url in self.unsigned or (detached is not None and self.page(detached) is None):
             raise Refused("signature-missing", f"{url} is not signed")
         return Page(url=url, body=page.body, signed_by=KEY)
+
+    def zstd(self, body: bytes) -> Iterator[bytes]:
+        return unpacked_zstd(body)
 
 
 def release(files: Mapping[str, bytes], *, by_hash: bool = True, extra: str = "") -> bytes:

@@ -21,17 +21,30 @@ from tests.server.answering import Answer, serving
 CONTENT = b"".join(hashlib.sha256(str(block).encode()).digest() for block in range(100_000))
 SIZE = len(CONTENT)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+SHA512 = hashlib.sha512(CONTENT).hexdigest()
 SHA1 = hashlib.sha1(CONTENT).hexdigest()
 NAME = "linux-image-dbg.deb"
 QUICK = Limits(connect=2.0, stall=0.5, download_attempts=3, first_pause=0.01)
 
 
 def package(
-    url: str, *, size: int | None = SIZE, sha256: str | None = SHA256, sha1: str | None = None
+    url: str,
+    *,
+    size: int | None = SIZE,
+    sha256: str | None = SHA256,
+    sha1: str | None = None,
+    sha512: str | None = None,
 ) -> PackageRef:
     named = Package(role=Role.DEBUGINFO, id=NAME, name="linux-image-dbg", version="1", arch="amd64")
     return PackageRef(
-        package=named, url=f"{url}/{NAME}", origin="", why="", size=size, sha256=sha256, sha1=sha1
+        package=named,
+        url=f"{url}/{NAME}",
+        origin="",
+        why="",
+        size=size,
+        sha256=sha256,
+        sha1=sha1,
+        sha512=sha512,
     )
 
 
@@ -92,7 +105,9 @@ def leave_part(target: Path, content: bytes, **origin: str) -> None:
     """What an interrupted download leaves."""
     target.parent.mkdir(parents=True)
     part_of(target).write_bytes(content)
-    target.with_name(f"{NAME}.part.json").write_text(json.dumps({"package": SHA256} | origin))
+    target.with_name(f"{NAME}.part.json").write_text(
+        json.dumps({"package": f"sha256:{SHA256}"} | origin)
+    )
 
 
 def files(target: Path) -> set[str]:

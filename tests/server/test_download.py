@@ -25,6 +25,7 @@ from tests.server.bringing import (
     NAME,
     QUICK,
     SHA1,
+    SHA512,
     SIZE,
     bring,
     bring_async,
@@ -43,9 +44,10 @@ from tests.upstream import UpstreamServer
         {},
         {"size": None, "sha256": None},
         {"sha256": None, "sha1": SHA1},
+        {"sha256": None, "sha512": SHA512},
         {"size": None},
     ],
-    ids=["all", "nothing", "sha1", "sha256"],
+    ids=["all", "nothing", "sha1", "sha512", "sha256"],
 )
 def test_brings_a_package(
     package_mirror: UpstreamServer, target: Path, announced: dict[str, str | None]
@@ -83,6 +85,7 @@ def test_a_held_package_that_was_damaged_is_refused_and_removed(
     [
         {"sha256": "0" * 64},
         {"sha256": None, "sha1": "0" * 40},
+        {"sha512": "0" * 128},
         {"size": SIZE - 1},
         {"size": SIZE + 1},
         {"size": None, "sha256": "0" * 64},

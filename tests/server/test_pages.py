@@ -16,7 +16,7 @@ from tests.server.answering import serving
 from tests.upstream import UpstreamServer
 
 BODY = b"Package: linux-image\n" * 1000
-SHA256 = hashlib.sha256(BODY).hexdigest()
+DIGEST = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 QUICK = Limits(connect=2.0, stall=0.3, first_pause=0.01, longest_pause=5.0, page_bytes=100_000)
 
 
@@ -39,17 +39,17 @@ async def test_a_page_of_known_digest_is_asked_for_once(
     mirror: UpstreamServer, upstream: Upstream
 ) -> None:
     for _ in range(3):
-        assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256, fresh=True) == BODY
+        assert await upstream.page(f"{mirror.url}/Packages", digest=DIGEST, fresh=True) == BODY
     assert mirror.hits["/Packages"] == 1
 
 
 async def test_another_digest_is_another_page(mirror: UpstreamServer, upstream: Upstream) -> None:
-    await upstream.page(f"{mirror.url}/Packages", sha256=SHA256)
+    await upstream.page(f"{mirror.url}/Packages", digest=DIGEST)
     new = b"changed"
     (mirror.root / "Packages").write_bytes(new)
-    digest = hashlib.sha256(new).hexdigest()
-    assert await upstream.page(f"{mirror.url}/Packages", sha256=digest) == new
-    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
+    digest = f"sha256:{hashlib.sha256(new).hexdigest()}"
+    assert await upstream.page(f"{mirror.url}/Packages", digest=digest) == new
+    assert await upstream.page(f"{mirror.url}/Packages", digest=DIGEST) == BODY
 
 
 async def test_a_page_is_used_for_a_while_then_confirmed(
@@ -84,12 +84,12 @@ async def test_a_confirmed_page_is_not_sent_again(upstream: Upstream) -> None:
 async def test_a_damaged_copy_of_a_page_is_not_used(
     mirror: UpstreamServer, upstream: Upstream, tmp_path: Path
 ) -> None:
-    await upstream.page(f"{mirror.url}/Packages", sha256=SHA256)
+    await upstream.page(f"{mirror.url}/Packages", digest=DIGEST)
     (page,) = (tmp_path / "pages").iterdir()
     page.write_bytes(page.read_bytes()[:-1])
-    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
+    assert await upstream.page(f"{mirror.url}/Packages", digest=DIGEST) == BODY
     page.write_bytes(b"\xff")
-    assert await upstream.page(f"{mirror.url}/Packages", sha256=SHA256) == BODY
+    assert await upstream.page(f"{mirror.url}/Packages", digest=DIGEST) == BODY
     assert mirror.hits["/Packages"] == 3
 
 

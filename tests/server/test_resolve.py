@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -35,10 +35,20 @@ TAMPERED = Refused("signature-bad", "the signature does not fit")
 
 
 class NoFetch:
-    def page(self, url: str, *, sha256: str | None = None, fresh: bool = False) -> Page | None:
+    def page(
+        self,
+        url: str,
+        *,
+        sha256: str | None = None,
+        digest: str | None = None,
+        fresh: bool = False,
+    ) -> Page | None:
         raise AssertionError("not asked here")
 
     def signed(self, url: str, source: Source, *, detached: str | None = None) -> Page | None:
+        raise AssertionError("not asked here")
+
+    def zstd(self, body: bytes) -> Iterator[bytes]:
         raise AssertionError("not asked here")
 
 
