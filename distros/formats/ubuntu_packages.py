@@ -1,0 +1,114 @@
+"""How Ubuntu names the packages of a kernel, by its era, flavour and processor.
+
+Signed kernels are built twice: `linux-image-unsigned-K` holds the image, and a package made of
+the signed copy takes the plain name, whose -dbgsym is a stub.  When each flavour began with that
+is read off package lists; between two known uploads either name may be the right one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# A kernel's first two numbers, or three when it is a 2.6.
+Line = tuple[int, ...]
+# Line -> (last ABI known under the plain name, first ABI known as unsigned).
+Change = dict[Line, tuple[int, int]]
+
+_NEVER = 1 << 30
+_GENERIC: Change = {(3, 13): (165, 170), (4, 4): (128, 142), (4, 15): (19, 20)}
+_AWS: Change = {
+    (4, 15): (1095, 1120), (5, 4): (1045, 1069), (5, 8): (1029, _NEVER), (5, 11): (0, _NEVER),
+}  # fmt: skip
+_KVM: Change = {(5, 4): (1009, 1050), (5, 8): (0, _NEVER), (5, 11): (0, _NEVER)}
+_CLOUDS: Change = {(4, 15): (1000, 1030)}
+# The changes of a flavour, and the first line of which every upload is unsigned.
+_BY_FLAVOUR: dict[str, tuple[Change, Line]] = {
+    "generic": (_GENERIC, (4, 18)),
+    "lowlatency": (_GENERIC, (4, 18)),
+    "aws": (_AWS, (5, 13)),
+    "kvm": (_KVM, (5, 13)),
+}
+_OTHERS: tuple[Change, Line] = (_CLOUDS, (4, 18))
+
+# Boards without secure boot, and flavours that ended before it.
+_NEVER_SIGNED = re.compile(
+    r"raspi|snapdragon|xilinx|lpae|pae\b|server\b|virtual\b|omap|riscv|starfive|allwinner|sifive"
+    r"|nezha|icicle|powerpc|e500|euclid|mako|flo|goldfish|manta|highbank|mvl|dove|armadaxp|ec2\b"
+)
+_UNSIGNED_SINCE: dict[str, Line] = {"amd64": (0,), "ppc64el": (4, 15), "arm64": (5, 0)}
+# What is known of s390x is that 4.18 was not signed yet.
+_S390X_PLAIN_BEFORE: Line = (5, 0)
+# Flavours that i386 or armhf have too; their kernels are not signed.
+_ON_SMALL_PORTS = ("generic", "lowlatency")
+
+_FIRST_DBGSYM: Line = (2, 6, 27)
+_LAST_DEBUG: Line = (2, 6, 31)
+
+# Flavours that the package `linux` itself builds, which `linux-source-X.Y.Z` belongs to.
+_OF_LINUX = re.compile(r"generic(?:-pae|-lpae|-64k)?|server|virtual|[36]86|powerpc[a-z0-9-]*")
+_LOWLATENCY_APART: Line = (5, 15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What the names depend on.  `port`: Debian's word for the processor, "*" unknown."""
+
+    uname: str
+    line: Line
+    base: str
+    abi: int
+    flavour: str
+    version: str
+    port: str
+
+
+def line_of(base: str) -> Line:
+    """The line of `X.Y.Z`.
+
+    >>> line_of("5.15.0"), line_of("2.6.32")
+    ((5, 15), (2, 6, 32))
+    """
+    numbers = tuple(map(int, base.split(".")))
+    return numbers[:3] if numbers[0] == 2 else numbers[:2]
+
+
+def debug_names(build: Build) -> tuple[str, ...]:
+    """The packages that may hold the vmlinux, the likelier first; one where the era tells."""
+    dbgsym = f"linux-image-{build.uname}-dbgsym"
+    debug = f"linux-image-debug-{build.uname}"
+    if build.line < _FIRST_DBGSYM:
+        return (debug,)
+    if build.line <= _LAST_DEBUG:
+        return debug, dbgsym
+    maybe, sure = _unsigned(build)
+    unsigned = f"linux-image-unsigned-{build.uname}-dbgsym"
+    if sure:
+        return (unsigned,)
+    return (unsigned, dbgsym) if maybe else (dbgsym,)
+
+
+def _unsigned(build: Build) -> tuple[bool, bool]:
+    """Whether the image may be, and whether it must be, in the package that is called unsigned."""
+    if _NEVER_SIGNED.search(build.flavour):
+        return False, False
+    if build.port == "s390x":
+        return build.line >= _S390X_PLAIN_BEFORE, False
+    since = (0,) if build.port == "*" else _UNSIGNED_SINCE.get(build.port, (_NEVER,))
+    if build.line < since:
+        return False, False
+    changes, first = _BY_FLAVOUR.get(build.flavour, _OTHERS)
+    maybe = sure = build.line >= first
+    if build.line in changes:
+        last_plain, first_unsigned = changes[build.line]
+        maybe, sure = build.abi > last_plain, build.abi >= first_unsigned
+    small = build.port == "*" and build.flavour in _ON_SMALL_PORTS
+    return maybe, sure and not small
+
+
+def source_name(build: Build) -> str | None:
+    """The package with the source tree; None where the kernel's source package has none."""
+    main = _OF_LINUX.fullmatch(build.flavour) or (
+        build.flavour == "lowlatency" and build.line < _LOWLATENCY_APART
+    )
+    return f"linux-source-{build.base}" if main and "~" not in build.version else None

@@ -1,0 +1,301 @@
+"""Ubuntu: the name and the number of the build make the package's version; the symbols are ddebs.
+
+`5.15.0-91-generic` built as `#101~20.04.1-Ubuntu` is version 5.15.0-91.101~20.04.1.  Facts:
+wiki.ubuntu.com/Kernel, the linux source package's debian.master, ddebs.ubuntu.com.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from kernsym.distros.core.banner import Banner
+from kernsym.distros.core.distro import BUILT_IN, Claim, Distro, Evidence, Fetch, Source
+from kernsym.distros.core.kernel import Kernel
+from kernsym.distros.core.layout import Layout
+from kernsym.distros.core.package import Package, PackageRef, Role
+from kernsym.distros.formats import apt_archive, launchpad, listing
+from kernsym.distros.formats.deb_ports import port_of_machine
+from kernsym.distros.formats.ubuntu_packages import Build, debug_names, line_of, source_name
+
+_LOCAL = "a local build"
+
+_CODENAMES = {
+    "6.06": "dapper", "6.10": "edgy", "7.04": "feisty", "7.10": "gutsy", "8.04": "hardy",
+    "8.10": "intrepid", "9.04": "jaunty", "9.10": "karmic", "10.04": "lucid", "10.10": "maverick",
+    "11.04": "natty", "11.10": "oneiric", "12.04": "precise", "12.10": "quantal", "13.04": "raring",
+    "13.10": "saucy", "14.04": "trusty", "14.10": "utopic", "15.04": "vivid", "15.10": "wily",
+    "16.04": "xenial", "16.10": "yakkety", "17.04": "zesty", "17.10": "artful", "18.04": "bionic",
+    "18.10": "cosmic", "19.04": "disco", "19.10": "eoan", "20.04": "focal", "20.10": "groovy",
+    "21.04": "hirsute", "21.10": "impish", "22.04": "jammy", "22.10": "kinetic", "23.04": "lunar",
+    "23.10": "mantic", "24.04": "noble", "24.10": "oracular", "25.04": "plucky",
+    "25.10": "questing",
+}  # fmt: skip
+# The line that each release was made with.
+_LINES = {
+    (2, 6, 15): "6.06", (2, 6, 17): "6.10", (2, 6, 20): "7.04", (2, 6, 22): "7.10",
+    (2, 6, 24): "8.04", (2, 6, 27): "8.10", (2, 6, 28): "9.04", (2, 6, 31): "9.10",
+    (2, 6, 32): "10.04", (2, 6, 35): "10.10", (2, 6, 38): "11.04", (3, 0): "11.10",
+    (3, 2): "12.04", (3, 5): "12.10", (3, 8): "13.04", (3, 11): "13.10", (3, 13): "14.04",
+    (3, 16): "14.10", (3, 19): "15.04", (4, 2): "15.10", (4, 4): "16.04", (4, 8): "16.10",
+    (4, 10): "17.04", (4, 13): "17.10", (4, 15): "18.04", (4, 18): "18.10", (5, 0): "19.04",
+    (5, 3): "19.10", (5, 4): "20.04", (5, 8): "20.10", (5, 11): "21.04", (5, 13): "21.10",
+    (5, 15): "22.04", (5, 19): "22.10", (6, 2): "23.04", (6, 5): "23.10", (6, 8): "24.04",
+    (6, 11): "24.10", (6, 14): "25.04", (6, 17): "25.10",
+}  # fmt: skip
+_LAST_WITH_I386 = (5, 3)  # as a release's own; 18.04 had it to the end of its later kernels
+
+_DBGSYM_KEYRING = "/usr/share/keyrings/ubuntu-dbgsym-keyring.gpg"
+_ARCHIVE_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+_DDEBS = "http://ddebs.ubuntu.com"
+_LAUNCHPAD = "https://api.launchpad.net/devel/ubuntu/+archive/primary"
+_COMPONENTS = ("main", "universe")
+# A -dbgsym made of a signed copy has no vmlinux; a real one has hundreds of megabytes.
+_LARGEST_STUB = 10 << 20
+
+_UNAME = re.compile(
+    r"(?P<base>[0-9]+\.[0-9]+\.[0-9]+)-(?P<abi>[0-9]{1,4})-(?P<flavour>[a-z0-9]+(?:-[a-z0-9]+)*)"
+)
+_NUMBER = re.compile(r"#(?P<number>\S+?)-Ubuntu\b")
+# Upload, backport, and the marks of certified builds.  Others (`+lp123`, `~test`) are of PPAs.
+_PUBLISHED = re.compile(
+    r"[0-9]+(?:\.[0-9]+)*(?:~(?:(?P<release>[0-9]{2}\.[0-9]{2})(?:\.[0-9]+)?"
+    r"|(?P<codename>[a-z]{5,8})[0-9]+))?(?:\+(?:fips)?[0-9]+)?"
+)
+_BUILDER = re.compile(r"buildd(?:@|_at_|\(at\))(?P<host>[\w.-]+)")
+# Edgy's builds ran as root.
+_ROOT_BUILDERS = re.compile(r"root@(?:palmer|rothera|terranova|vernadsky|yellow)")
+_ROOT_LINE = (2, 6, 17)
+_COMPILED_FOR = re.compile(r"Ubuntu [^()]*~(?P<release>[0-9]{2}\.[0-9]{2})")
+_HOST_PORT = re.compile(r"-(?P<port>amd64|ppc64el|s390x|riscv64)-")
+_MACHINES = {"amd64": "x86_64", "ppc64el": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
+# Flavours that i386 had as well, on builders that call themselves amd64.
+_ON_I386 = re.compile(r"generic(?:-pae)?|lowlatency|virtual|server|[36]86|preempt|rt|xen|openvz")
+_OFTEN = re.compile(
+    r"generic(?:-pae|-lpae|-64k)?|virtual|server|lowlatency(?:-64k)?|aws|azure|gcp|gkeop|gke|ibm"
+    r"|kvm|oem|oracle|raspi2?|snapdragon|nvidia|realtime|(?:aws-|azure-|gcp-)?fips"
+)
+_NO_VERSION = re.compile(r"(?:#[0-9]*)?[\sA-Z_]*(?:\.\.\.|[>…])?")
+
+
+def recognise(evidence: Evidence) -> Claim | None:
+    """Certain when name, build number and, if it is shown, builder are all Ubuntu's."""
+    banner = evidence.banner
+    builder, compiler = (banner.builder, banner.compiler) if banner else ("", "")
+    name = _UNAME.fullmatch(evidence.release)
+    number = _NUMBER.search(evidence.version)
+    trailer = banner.trailer if banner else ""
+    genuine = _BUILDER.fullmatch(builder) is not None
+    if not (number or genuine or "Ubuntu" in f"{trailer} {compiler}"):
+        return _by_name_alone(evidence, name, builder)
+    if name is None:
+        return _local(f"{evidence.release} is not a name that Ubuntu gives", evidence.release)
+    if builder and not genuine and not _as_root(builder, name, trailer):
+        return _local(f"it was built by {builder}, not by Ubuntu", builder)
+    return _with_builder(evidence, name, number, trailer)
+
+
+def _as_root(builder: str, name: re.Match[str], trailer: str) -> bool:
+    old = line_of(name["base"]) == _ROOT_LINE and trailer.startswith("Ubuntu ")
+    return old and _ROOT_BUILDERS.fullmatch(builder) is not None
+
+
+def _by_name_alone(
+    evidence: Evidence, name: re.Match[str] | None, builder: str
+) -> Claim | None:
+    if name is None or builder or not _OFTEN.fullmatch(name["flavour"]):
+        return None
+    if not _NO_VERSION.fullmatch(evidence.version):
+        return None
+    return _undecided(evidence.release, "the number of its build ('#101-Ubuntu') is missing")
+
+
+def _with_builder(
+    evidence: Evidence, name: re.Match[str], number: re.Match[str] | None, trailer: str
+) -> Claim:
+    """The verdict on evidence that is Ubuntu's by its builder or its build number."""
+    stem, flavour = f"{name['base']}-{name['abi']}.", name["flavour"]
+    signature = trailer.removeprefix("Ubuntu ").split()[:1] if "Ubuntu " in trailer else []
+    if number:
+        version, said = stem + number["number"], number[0]
+    elif signature and signature[0].startswith(stem) and signature[0].endswith(f"-{flavour}"):
+        version, said = signature[0].removesuffix(f"-{flavour}"), trailer
+    else:
+        reason = "neither its build number nor its signature tells the package's version"
+        return _undecided(evidence.release, reason)
+    form = _PUBLISHED.fullmatch(version[len(stem) :])
+    if form is None or (form["codename"] or "trusty") not in _CODENAMES.values():
+        return _local(f"{said} is not a number that Ubuntu's archive gives", said)
+    if signature and not f"{version}-{flavour}".startswith(signature[0]):
+        return _undecided(evidence.release, f"its build number and ({trailer}) contradict")
+    if flavour == "rt":
+        return _undecided(evidence.release, "no package with symbols of -rt kernels is known")
+    kernel = Kernel(
+        distro="ubuntu",
+        release=_release(form, name, evidence.banner),
+        arch=evidence.arch or _arch(name, form, evidence.banner),
+        uname=evidence.release,
+        flavour=flavour,
+        version=_edgy(version),
+    )
+    builder = evidence.banner.builder if evidence.banner else ""
+    proof = tuple(word for word in (said, evidence.release, builder) if word)
+    reason = f"{evidence.release} built as {said} is version {kernel.version} of Ubuntu's package"
+    return Claim(kernel=kernel, reason=reason, evidence=proof)
+
+
+def _edgy(version: str) -> str:
+    """Edgy's packages have one number more than its kernels' names."""
+    return re.sub(r"\A2\.6\.17-", "2.6.17.1-", version)
+
+
+def _release(form: re.Match[str], name: re.Match[str], banner: Banner | None) -> str:
+    """The release that a kernel was built for; "" when nothing tells."""
+    if form["release"]:
+        return form["release"] if form["release"] in _CODENAMES else ""
+    if form["codename"]:
+        return next(key for key, word in _CODENAMES.items() if word == form["codename"])
+    compiled = _COMPILED_FOR.search(banner.compiler) if banner else None
+    if compiled and compiled["release"] in _CODENAMES:
+        return compiled["release"]
+    return _LINES.get(line_of(name["base"]), "")
+
+
+def _arch(name: re.Match[str], form: re.Match[str], banner: Banner | None) -> str | None:
+    """`uname -m`, where the builder's host leaves no choice.
+
+    Builders called amd64 made i386 kernels too, and those called arm64 armhf ones.
+    """
+    built = _BUILDER.fullmatch(banner.builder) if banner else None
+    port = _HOST_PORT.search(built["host"]) if built else None
+    if port is None:
+        return None
+    had_i386 = line_of(name["base"]) <= _LAST_WITH_I386 or form["release"] == "18.04"
+    if port["port"] == "amd64" and had_i386 and _ON_I386.fullmatch(name["flavour"]):
+        return None
+    return _MACHINES[port["port"]]
+
+
+def _local(reason: str, word: str) -> Claim:
+    return Claim(unsupported=_LOCAL, reason=f"{_LOCAL} or a derivative: {reason}", evidence=(word,))
+
+
+def _undecided(uname: str, why: str) -> Claim:
+    reason = f"{uname} is a kernel of Ubuntu's by its words, but {why}"
+    return Claim(reason=reason, evidence=(uname,))
+
+
+def packages(kernel: Kernel) -> tuple[Package, ...]:
+    """The -dbgsym packages to try, in order, and the package of the sources."""
+    build = _build(kernel)
+    debug = (
+        _package(Role.DEBUGINFO, name, kernel.version, build.port, "ddeb")
+        for name in debug_names(build)
+    )
+    source = source_name(build)
+    if source is None:
+        return tuple(debug)
+    return *debug, _package(Role.SOURCE, source, kernel.version, "all", "deb")
+
+
+def _build(kernel: Kernel) -> Build:
+    name = _UNAME.fullmatch(kernel.uname)
+    assert name is not None  # `recognise` made the kernel
+    return Build(
+        uname=kernel.uname,
+        line=line_of(name["base"]),
+        base=name["base"],
+        abi=int(name["abi"]),
+        flavour=kernel.flavour,
+        version=kernel.version,
+        port=port_of_machine(kernel.arch),
+    )
+
+
+def _package(role: Role, name: str, version: str, arch: str, suffix: str) -> Package:
+    file = f"{name}_{version}_{arch}.{suffix}"
+    return Package(role=role, id=file, name=name, version=version, arch=arch)
+
+
+def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
+    """Where to ask, in order: what is `given`, ddebs.ubuntu.com, the archive, Launchpad.
+
+    ddebs.ubuntu.com drops what was superseded; Launchpad keeps it all.
+    """
+    codename = _CODENAMES.get(kernel.release)
+    usual = (f"{codename}-updates", codename, f"{codename}-proposed") if codename else ()
+    mirrors = apt_archive.mirrors(
+        given, distro="ubuntu", ours=set(_CODENAMES.values()), usual=usual, security=(),
+        keyring=_DBGSYM_KEYRING,
+    )  # fmt: skip
+    return apt_archive.unique((*mirrors, *_built_in(kernel, usual)))
+
+
+def _built_in(kernel: Kernel, suites: tuple[str, ...]) -> Iterator[Source]:
+    x86 = port_of_machine(kernel.arch) in ("amd64", "i386", "*")
+    archive = "http://archive.ubuntu.com/ubuntu" if x86 else "http://ports.ubuntu.com/ubuntu-ports"
+    for url, keys in ((_DDEBS, (_DBGSYM_KEYRING,)), (archive, (_ARCHIVE_KEYRING,))):
+        for suite in suites:
+            for component in _COMPONENTS if url == _DDEBS else _COMPONENTS[:1]:
+                yield Source(
+                    distro="ubuntu", kind="apt", url=url, suite=suite, component=component,
+                    signed_by=keys,
+                )  # fmt: skip
+    yield Source(distro="ubuntu", kind="launchpad", url=_LAUNCHPAD, signature="if-present")
+
+
+def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> PackageRef | None:
+    """The package at one source, or None; see `apt_archive`, `launchpad` and `listing`."""
+    port, found = port_of_machine(kernel.arch), None
+    if source.kind == "apt" and _may_hold(source, package):
+        found = apt_archive.locate(package, source, fetch, port=port)
+    elif source.kind == "directory":
+        found = listing.locate(package, source, fetch)
+    elif source.kind == "launchpad":
+        found = launchpad.locate(package, source, fetch, port=port)
+    return None if found and _is_stub(found, kernel) else found
+
+
+def _may_hold(source: Source, package: Package) -> bool:
+    """Of the built-in hosts one has the ddebs, the others have the debs."""
+    ddebs = package.role is not Role.SOURCE
+    return source.origin != BUILT_IN or (source.url == _DDEBS) is ddebs
+
+
+def _is_stub(found: PackageRef, kernel: Kernel) -> bool:
+    """Whether it is the small package that goes with a signed copy of the image."""
+    plain = f"linux-image-{kernel.uname}-dbgsym"
+    return (
+        found.package.name == plain
+        and found.size is not None
+        and found.size < _LARGEST_STUB
+        and debug_names(_build(kernel))[0] != plain
+    )
+
+
+def layout(kernel: Kernel) -> Layout:
+    """As in the -dbgsym packages of every release, and in linux-source."""
+    uname = re.escape(kernel.uname)
+    modules = rf"usr/lib/debug/(?:usr/)?lib/modules/{uname}"
+    source = f"linux-source-{kernel.uname.split('-', 1)[0]}"
+    return Layout(
+        vmlinux=re.compile(rf"usr/lib/debug/boot/vmlinux-{uname}|{modules}/vmlinux"),
+        modules=re.compile(rf"{modules}/(?:.*/)?(?P<name>[^/]+)\.ko(?:\.debug)?(?:\.zst|\.xz)?"),
+        source_archive=re.compile(
+            rf"usr/src/(?:{re.escape(source)}/)?{re.escape(source)}\.tar\.(?:bz2|xz|gz)"
+        ),
+        source_root=f"usr/src/{source}/{source}",
+    )
+
+
+DISTRO = Distro(
+    name="ubuntu",
+    title="Ubuntu",
+    recognise=recognise,
+    packages=packages,
+    sources=sources,
+    locate=locate,
+    layout=layout,
+    keyrings=(_DBGSYM_KEYRING, _ARCHIVE_KEYRING),
+    keyring_package="ubuntu-dbgsym-keyring",
+)
