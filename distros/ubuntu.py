@@ -100,9 +100,7 @@ def _as_root(builder: str, name: re.Match[str], trailer: str) -> bool:
     return old and _ROOT_BUILDERS.fullmatch(builder) is not None
 
 
-def _by_name_alone(
-    evidence: Evidence, name: re.Match[str] | None, builder: str
-) -> Claim | None:
+def _by_name_alone(evidence: Evidence, name: re.Match[str] | None, builder: str) -> Claim | None:
     if name is None or builder or not _OFTEN.fullmatch(name["flavour"]):
         return None
     if not _NO_VERSION.fullmatch(evidence.version):

@@ -154,7 +154,9 @@ def _ambiguous(
         outcome=Outcome.AMBIGUOUS,
         reason="; ".join(dict.fromkeys(claim.reason for _, claim in claims)),
         evidence=tuple(dict.fromkeys(word for _, claim in claims for word in claim.evidence)),
-        candidates=tuple(name for name, _ in claims),
+        candidates=tuple(
+            dict.fromkeys(c.candidate.distro if c.candidate else name for name, c in claims)
+        ),
         possible=possible,
         rejected=rejected,
     )

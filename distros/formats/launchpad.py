@@ -1,6 +1,6 @@
 """Every file that Launchpad ever published for an archive, by its JSON interface.
 
-The interface: https://api.launchpad.net/devel.html (`archive`, `binary_package_publishing_history`).
+The interface: https://api.launchpad.net/devel.html (archive, binary_package_publishing).
 """
 
 from __future__ import annotations
