@@ -250,5 +250,4 @@ DISTRO = Distro(
     locate=locate,
     layout=layout,
     keyrings=suse_repositories.KEYRINGS,
-    keyring_package="suse-build-key",
 )
