@@ -11,7 +11,7 @@ from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
 from kernsym.distros.formats import rpm_sources
 from kernsym.distros.formats.el_builders import builder_of
-from kernsym.distros.formats.rpm_names import ARCH, NUMBERS, debuginfo_layout, rpm
+from kernsym.distros.formats.rpm_names import ARCH, NUMBERS, debuginfo_layout, match_name, rpm
 
 _UNAME = re.compile(
     rf"(?P<version>{NUMBERS})-(?P<build>{NUMBERS})"
@@ -29,7 +29,7 @@ _AL2023 = "https://cdn.amazonlinux.com/al2023/core/mirrors"
 
 def recognise(evidence: Evidence) -> Claim | None:
     """Certain by the release, unless somebody else built it."""
-    name = _UNAME.fullmatch(evidence.release)
+    name = match_name(_UNAME, evidence.release)
     if name is None:
         if ".amzn" not in evidence.release:
             return None

@@ -19,6 +19,7 @@ from kernsym.distros.formats.rpm_names import (
     NUMBERS,
     basearch,
     debuginfo_layout,
+    match_name,
     rpm,
     rpm_arch,
 )
@@ -50,7 +51,7 @@ _KOJI = "https://kojipkgs.fedoraproject.org/packages"
 
 def recognise(evidence: Evidence) -> Claim | None:
     """Certain by the release, unless somebody else built it."""
-    name = _UNAME.fullmatch(evidence.release)
+    name = match_name(_UNAME, evidence.release)
     unmarked = evidence.release.removesuffix("smp") in _UNMARKED
     if name is None or not _is_variant(name):
         return _similar(evidence.release) if not unmarked else _unmarked(evidence)

@@ -14,7 +14,14 @@ from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
 from kernsym.distros.formats import el_family, el_names, rpm_sources
 from kernsym.distros.formats.el_builders import builder_of
-from kernsym.distros.formats.rpm_names import ARCH, NUMBERS, debuginfo_layout, rpm, rpm_arch
+from kernsym.distros.formats.rpm_names import (
+    ARCH,
+    NUMBERS,
+    debuginfo_layout,
+    match_name,
+    rpm,
+    rpm_arch,
+)
 
 _FLAT = "https://oss.oracle.com"
 _UEK = re.compile(
@@ -25,7 +32,7 @@ _UEK = re.compile(
 
 def recognise(evidence: Evidence) -> Claim | None:
     """Certain for UEK, unless somebody else built it; for RHCK see `el_family`."""
-    name = _UEK.fullmatch(evidence.release)
+    name = match_name(_UEK, evidence.release)
     if name is None:
         return el_family.claim(evidence, "oracle") or _other_uek(evidence.release)
     builder = builder_of(evidence.banner)

@@ -10,7 +10,7 @@ from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
 from kernsym.distros.formats import rpm_sources
-from kernsym.distros.formats.rpm_names import NUMBERS, debuginfo_layout, rpm
+from kernsym.distros.formats.rpm_names import NUMBERS, debuginfo_layout, match_name, rpm, rpm_arch
 
 _BUILDER = "root@photon"
 _UNAME = re.compile(
@@ -22,7 +22,7 @@ _HOSTS = ("https://packages.vmware.com", "https://packages.broadcom.com")
 
 def recognise(evidence: Evidence) -> Claim | None:
     """Certain by the release, unless another machine than `photon` built it."""
-    name = _UNAME.fullmatch(evidence.release)
+    name = match_name(_UNAME, evidence.release)
     builder = evidence.banner.builder if evidence.banner else ""
     words = tuple(word for word in ("-photon", _BUILDER) if word in (evidence.version + builder))
     if name is None:
@@ -35,7 +35,7 @@ def recognise(evidence: Evidence) -> Claim | None:
     kernel = Kernel(
         distro="photon",
         release=name["release"],
-        arch=evidence.arch,
+        arch=rpm_arch(evidence.arch),
         uname=evidence.release,
         flavour=name["flavour"] or "",
         version=f"{name['version']}-{name['build']}.ph{name['release']}",

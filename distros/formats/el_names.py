@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
-from kernsym.distros.formats.rpm_names import ARCH, NUMBERS, debuginfo_layout, rpm, rpm_arch
+from kernsym.distros.formats.rpm_names import (
+    ARCH,
+    NUMBERS,
+    debuginfo_layout,
+    match_name,
+    rpm,
+    rpm_arch,
+)
 
 _OLDEST = re.compile(
     rf"(?P<version>2\.4\.21|2\.6\.9)-(?P<build>{NUMBERS})\.(?P<tag>EL)"
@@ -79,7 +86,9 @@ def looks_like_el(release: str) -> bool:
 
 def parse(release: str) -> ElName | None:
     """The parts of a name; None when it is not one that Enterprise Linux gives."""
-    found = _OLDEST.fullmatch(release) or _FIVE.fullmatch(release) or _LATER.fullmatch(release)
+    found = (
+        match_name(_OLDEST, release) or match_name(_FIVE, release) or match_name(_LATER, release)
+    )
     if found is None:
         return None
     parts = found.groupdict(default="")

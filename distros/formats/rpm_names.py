@@ -9,7 +9,14 @@ from kernsym.distros.core.package import Package, Role
 
 # A number of an RPM version or release, and what follows it.
 NUMBERS = r"[0-9]{1,9}(?:\.[0-9]{1,9})*"
+_LONGEST = 64  # of utsname.release
 ARCH = r"(?:x86_64|i[3-6]86|aarch64|ppc64le|ppc64|ppc|s390x|s390|ia64)"
+_MACHINE = re.compile(rf"{ARCH}|x86|armv[5-7]h?n?l|riscv64")
+
+
+def match_name(pattern: re.Pattern[str], release: str) -> re.Match[str] | None:
+    """The whole release as `pattern` has it; a field of utsname is never longer than 64."""
+    return pattern.fullmatch(release) if len(release) <= _LONGEST else None
 
 
 def rpm(role: Role, name: str, version: str, arch: str | None) -> Package:
@@ -21,10 +28,14 @@ def rpm(role: Role, name: str, version: str, arch: str | None) -> Package:
 def rpm_arch(machine: str | None) -> str | None:
     """RPM's word for what `uname -m` prints: kernels of every 32-bit x86 are built as i686.
 
+    None for what no package is built for.
+
     >>> rpm_arch("i586"), rpm_arch("x86_64")
     ('i686', 'x86_64')
     """
-    return "i686" if machine in ("i386", "i486", "i586", "i686", "x86") else machine
+    if machine is None or not _MACHINE.fullmatch(machine):
+        return None
+    return "i686" if machine.endswith("86") else machine
 
 
 def basearch(arch: str | None) -> str:
