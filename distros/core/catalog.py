@@ -75,6 +75,9 @@ def identify(fingerprint: Fingerprint) -> Verdict:
         for distro in dict.fromkeys(catalog().values())
         if (claim := distro.recognise(evidence)) is not None
     }
+    if not claims:
+        homemade = neighbours.homemade(evidence)
+        claims = {"homemade": homemade} if homemade else {}
     return judge(claims, evidence)
 
 

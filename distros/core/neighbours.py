@@ -72,6 +72,9 @@ _COMPILED = tuple(
     tuple((title, re.compile(pattern)) for title, pattern in table)
     for table in (_IN_RELEASE, _IN_BUILDER, _IN_COMPILER)
 )
+# What the kernel's own build appends to a changed tree, and the builders of test kernels.
+_UNCLEAN = re.compile(r"(?:\+|-dirty|-git[0-9]+|-next-[0-9]{8})\Z")
+_OWN_BUILDER = re.compile(r"root@")
 
 
 def named(release: str, banner: Banner | None) -> str | None:
@@ -92,6 +95,16 @@ def recognise(evidence: Evidence) -> Claim | None:
     title, mark = found
     reason = f"{evidence.release} is a kernel of {title}, which no supported distribution publishes"
     return Claim(unsupported=title, reason=reason, evidence=(mark,))
+
+
+def homemade(evidence: Evidence) -> Claim | None:
+    """The claim for what no distribution recognises and somebody built for himself."""
+    builder = evidence.banner.builder if evidence.banner else ""
+    mark = _UNCLEAN.search(evidence.release) or _OWN_BUILDER.match(builder)
+    if mark is None:
+        return None
+    reason = f"{evidence.release} is a local build: {builder or mark[0]}"
+    return Claim(unsupported="a local build", reason=reason, evidence=(builder or mark[0],))
 
 
 def _find(release: str, banner: Banner | None) -> tuple[str, str] | None:

@@ -1,0 +1,61 @@
+"""The places of RPM distributions: in which order they are asked, and each kind of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from kernsym.distros.core.distro import Fetch, Source
+from kernsym.distros.core.kernel import Kernel
+from kernsym.distros.core.package import Package, PackageRef
+from kernsym.distros.formats import rpm_md
+from kernsym.distros.formats.listing import find_name
+
+_KINDS = ("rpm-md", "directory")
+_MIRROR_LIST = "/mirror.list"
+
+
+def in_order(
+    kernel: Kernel, given: Sequence[Source], built_in: Iterable[Source]
+) -> tuple[Source, ...]:
+    """What the configuration and the machine name for the kernel's distribution, then our own."""
+    ours = [s for s in given if s.kind in _KINDS and s.distro in (kernel.distro, "*")]
+    places = {(source.kind, source.url.rstrip("/")): source for source in (*built_in, *ours[::-1])}
+    return tuple(
+        dict.fromkeys(places[source.kind, source.url.rstrip("/")] for source in (*ours, *built_in))
+    )
+
+
+def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> PackageRef | None:
+    """The package at one source; None when it is not there.  See `rpm_md.locate` for errors.
+
+    A `rpm-md` source may be a mirror list (`.../mirror.list`): a page whose first line is the
+    repository, as Amazon has them.  A `directory` states no digest.
+    """
+    if source.kind == "directory":
+        return _in_folder(package, source, fetch)
+    if source.kind != "rpm-md":
+        return None
+    if source.url.endswith(_MIRROR_LIST):
+        page = fetch.page(source.url)
+        lines = page.body.decode("utf-8", "replace").split() if page else []
+        if not lines:
+            return None
+        arch = kernel.arch or package.arch
+        source = replace(source, url=lines[0].replace("$basearch", arch))
+    return rpm_md.locate(package, kernel, source, fetch)
+
+
+def _in_folder(package: Package, source: Source, fetch: Fetch) -> PackageRef | None:
+    base = source.url.rstrip("/")
+    page = fetch.page(f"{base}/")
+    name = find_name(page.body, f"{package.id}.rpm") if page else None
+    if name is None:
+        return None
+    found = name.removesuffix(".rpm")
+    return PackageRef(
+        package=replace(package, id=found, arch=found.rsplit(".", 1)[-1]),
+        url=f"{base}/{name}",
+        origin=source.place,
+        why=f"the folder {source.place} holds {name}, without a digest ({source.origin})",
+    )

@@ -1,0 +1,108 @@
+"""Oracle Linux 5 to 10: rebuilt kernels (RHCK), and the Unbreakable Enterprise Kernel (UEK).
+
+UEK's names are Oracle's alone (`el8uek`); RHCK is told from RHEL as the family's others are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
+from kernsym.distros.core.kernel import Kernel
+from kernsym.distros.core.layout import Layout
+from kernsym.distros.core.package import Package, Role
+from kernsym.distros.formats import el_family, el_names, rpm_sources
+from kernsym.distros.formats.el_builders import builder_of
+from kernsym.distros.formats.rpm_names import (
+    ARCH,
+    NUMBERS,
+    debuginfo_layout,
+    match_name,
+    rpm,
+    rpm_arch,
+)
+
+_FLAT = "https://oss.oracle.com"
+_UEK = re.compile(
+    rf"(?P<version>{NUMBERS})-(?P<build>{NUMBERS})\.el(?P<major>[5-9]|1[0-9])(?P<kind>uek|ueknext)"
+    rf"(?:\.(?P<arch>{ARCH}))?(?:[.+](?P<variant>debug|64k|64k-debug))?"
+)
+
+
+def recognise(evidence: Evidence) -> Claim | None:
+    """Certain for UEK, unless somebody else built it; for RHCK see `el_family`."""
+    name = match_name(_UEK, evidence.release)
+    if name is None:
+        return el_family.claim(evidence, "oracle") or _other_uek(evidence.release)
+    builder = builder_of(evidence.banner)
+    ours = builder is None or (
+        builder.trusted and (builder.distro == "oracle" or builder.anonymous or builder.cut)
+    )
+    if builder and not ours:
+        reason = f"a local build or a rebuild of Oracle's kernel: it was built by {builder.text}"
+        return Claim(unsupported="a local build", reason=reason, evidence=(builder.text,))
+    kernel = Kernel(
+        distro="oracle",
+        release=name["major"],
+        arch=rpm_arch(name["arch"] or evidence.arch),
+        uname=evidence.release,
+        flavour="-".join(word for word in (name["kind"], name["variant"]) if word),
+        version=f"{name['version']}-{name['build']}.el{name['major']}{name['kind']}",
+    )
+    proof = (evidence.release, *((builder.text,) if builder else ()))
+    return Claim(kernel=kernel, reason="only Oracle's own kernels have uek in it", evidence=proof)
+
+
+def _other_uek(release: str) -> Claim | None:
+    if not re.search(r"\.el[0-9]+uek", release):
+        return None
+    reason = f"a local build or a preview: {release} is not a name that Oracle publishes"
+    return Claim(unsupported="a local build", reason=reason, evidence=(release,))
+
+
+def packages(kernel: Kernel) -> tuple[Package, ...]:
+    """RHCK's as of the whole family; the package that UEK's variants share has no arch in its name.
+
+    The names of 64k kernels and of what ueknext's variants share are by analogy.
+    """
+    name = _UEK.fullmatch(kernel.uname)
+    if name is None:
+        return el_names.packages(kernel)
+    stem, variant = f"kernel-{name['kind']}", name["variant"] or ""
+    named = stem + (variant if variant.startswith("64k") else f"-{variant}" if variant else "")
+    return (
+        rpm(Role.DEBUGINFO, f"{named}-debuginfo", kernel.version, kernel.arch),
+        rpm(Role.DEBUGINFO_COMMON, f"{stem}-debuginfo-common", kernel.version, kernel.arch),
+    )
+
+
+def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
+    """What is given, then Oracle's folder of the major release: one flat page, no index.
+
+    That of 10 is by analogy.
+    """
+    url = f"{_FLAT}/ol{kernel.release}/debuginfo"
+    flat = Source(distro="oracle", kind="directory", url=url, signature="if-present")
+    return rpm_sources.in_order(kernel, given, [flat] if int(kernel.release) >= 5 else [])
+
+
+def layout(kernel: Kernel) -> Layout:
+    """As of the whole family; where UEK's sources lie is by analogy."""
+    if _UEK.fullmatch(kernel.uname) is None or kernel.arch is None:
+        return el_names.layout(kernel)
+    upstream = kernel.version.partition("-")[0]
+    root = f"usr/src/debug/kernel-{upstream}/linux-{kernel.version}.{kernel.arch}"
+    return debuginfo_layout(kernel.uname, source_root=root)
+
+
+DISTRO = Distro(
+    name="oracle",
+    title="Oracle Linux",
+    recognise=recognise,
+    packages=packages,
+    sources=sources,
+    locate=rpm_sources.locate,
+    layout=layout,
+    keyrings=("/etc/pki/rpm-gpg/RPM-GPG-KEY-oracle",),
+)
