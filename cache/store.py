@@ -104,6 +104,7 @@ class Store:
                     held.with_files(bundle.files, bundle.absent),
                     packages=tuple(packages.values()),
                     all_modules=held.all_modules or bundle.all_modules,
+                    source_prefix=held.source_prefix or bundle.source_prefix,
                 )
             for file in bundle.files:
                 if file.build_id:
@@ -152,6 +153,14 @@ class Store:
             self.index.forget_kernel(bundle.kernel.key, bundle.verification.banner)
             shutil.rmtree(folder, ignore_errors=True)
             self._prune(folder.parent)
+
+    def discard_unfinished(self, kernel: Kernel) -> None:
+        """Remove what lies in a kernel's folder while nothing of it is published."""
+        with self.lock(kernel, "manifest"):
+            folder = self.folder(kernel)
+            if not (folder / _MANIFEST).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                self._prune(folder.parent)
 
     def disk_usage(self, kernel: Kernel) -> int:
         """Bytes on disk that a kernel's folder takes, packages and sources included."""

@@ -143,8 +143,10 @@ class Distro:
     kernels.
     `sources(kernel, machine)`: the places to ask for this kernel, in order; `machine` are the
     sources that the machine's own configuration names, for a distribution to use or extend.
+    `packages(kernel)`: several of one role are alternatives, the likeliest first.
     `locate(package, kernel, source, fetch)`: the package at one source; None when that source does
-    not publish it.
+    not publish it.  `locate_all`, where given, is asked instead: every package at a source that
+    fits, best first, () for none; for evidence that does not tell the exact version.
 
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
     as the distribution's own package `keyring_package` installs them.
@@ -157,6 +159,7 @@ class Distro:
     sources: Callable[[Kernel, Sequence[Source]], tuple[Source, ...]]
     locate: Callable[[Package, Kernel, Source, Fetch], PackageRef | None]
     layout: Callable[[Kernel], Layout]
+    locate_all: Callable[[Package, Kernel, Source, Fetch], tuple[PackageRef, ...]] | None = None
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""
