@@ -162,11 +162,11 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
 
 
 def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> PackageRef | None:
-    """The best package at one source, or None; `candidates` has the others."""
-    return next(iter(candidates(package, kernel, source, fetch)), None)
+    """The best package at one source, or None; `locate_all` has the others."""
+    return next(iter(locate_all(package, kernel, source, fetch)), None)
 
 
-def candidates(
+def locate_all(
     package: Package, kernel: Kernel, source: Source, fetch: Fetch
 ) -> tuple[PackageRef, ...]:
     """Every build that bears the kernel's name, best first.
@@ -248,6 +248,7 @@ DISTRO = Distro(
     packages=packages,
     sources=sources,
     locate=locate,
+    locate_all=locate_all,
     layout=layout,
     keyrings=suse_repositories.KEYRINGS,
 )

@@ -138,7 +138,8 @@ class Packages:
     def _sources(self, kernel: Kernel) -> tuple[Source, ...]:
         """Where to ask: the configured sources, the machine's, those that are built in."""
         distro = catalog()[kernel.distro]
-        configured = tuple(s for s in self._config.sources if s.distro in (distro.name, "*"))
+        names = (distro.name, *distro.also, "*")
+        configured = tuple(s for s in self._config.sources if s.distro in names)
         if self._config.builtin_sources:
             return distro.sources(kernel, (*configured, *machine_sources()))
         return tuple(s for s in distro.sources(kernel, configured) if s.origin != BUILT_IN)

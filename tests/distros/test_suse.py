@@ -20,7 +20,7 @@ from kernsym.distros import (
     catalog,
     identify,
 )
-from kernsym.distros.suse import candidates
+from kernsym.distros.suse import locate_all
 from tests.distros.recorded import KEY, Recorded
 from tests.distros.rpm_md_writer import Row, repository
 
@@ -48,7 +48,7 @@ def rows(*releases: str, name: str = "kernel-default-debuginfo", arch: str = "x8
 
 def found(one: Kernel, listed: Iterable[Row]) -> list[str]:
     package = SUSE.packages(one)[0]
-    refs = candidates(package, one, REPOSITORY, Recorded(repository(URL, listed)))
+    refs = locate_all(package, one, REPOSITORY, Recorded(repository(URL, listed)))
     return [ref.package.id.removeprefix("kernel-default-debuginfo-") for ref in refs]
 
 
