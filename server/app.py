@@ -9,6 +9,7 @@ from aiohttp import web
 from kernsym.cache import Store
 from kernsym.server.access import access_middleware
 from kernsym.server.config import ServerConfig
+from kernsym.server.credentials import Credentials
 from kernsym.server.jobs import JobBoard
 from kernsym.server.keys import CONFIG, JOBS, STORE, SYMBOLS
 from kernsym.server.packages import Packages
@@ -39,7 +40,8 @@ def build_app(config: ServerConfig) -> web.Application:
 
 async def _connect(app: web.Application) -> AsyncIterator[None]:
     """What needs the running loop: the sessions to mirrors, and the end of the jobs."""
-    async with Upstream(app[STORE].root / "pages") as upstream:
+    credentials = Credentials(app[CONFIG].credentials)
+    async with Upstream(app[STORE].root / "pages", credentials=credentials) as upstream:
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
         yield

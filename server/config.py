@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from kernsym.distros import Source, Unusable, catalog
+from kernsym.server.credentials import CONFIGURED, Access
 
 _DEFAULT_LISTEN = "127.0.0.1:8002"
 
@@ -20,6 +21,7 @@ class ServerConfig:
 
     `token`: what writes must show, None: writes are refused; `token_for_reads`: reads too.
     `sources` are the configured ones, asked first; `builtin_sources` False: only those.
+    `credentials`: what some of them are asked with.
     `offline`: no source is asked at all.
     """
 
@@ -29,18 +31,24 @@ class ServerConfig:
     token: str | None = None
     token_for_reads: bool = False
     sources: tuple[Source, ...] = ()
+    credentials: tuple[Access, ...] = ()
     builtin_sources: bool = True
     offline: bool = False
 
 
 class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     distro: str
-    kind: Literal["apt", "directory", "snapshot"]
+    kind: Literal["apt", "directory", "snapshot", "rpm-md"]
     url: str
     suite: str = ""
     component: str = "main"
     signed_by: list[str] = []
     signature: Literal["require", "if-present", "skip"] = "require"
+    client_cert: str | None = None
+    client_key: str | None = None
+    ca: str | None = None
+    username: str | None = None
+    password_file: str | None = None
 
 
 class _ServerTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -82,9 +90,10 @@ def server_config(
         store=store,
         host=host,
         port=port,
-        token=token or _read_token(read.server.token_file),
+        token=token or _read_secret(read.server.token_file, "token_file"),
         token_for_reads=read.server.token_for_reads,
         sources=tuple(_source(row) for row in read.source),
+        credentials=tuple(access for row in read.source if (access := _access(row))),
         builtin_sources=read.builtin.sources,
         offline=offline,
     )
@@ -116,16 +125,43 @@ def _source(row: _SourceTable) -> Source:
         component=row.component,
         signed_by=tuple(row.signed_by),
         signature=row.signature,
-        origin="kernsym.toml",
+        origin=CONFIGURED,
     )
 
 
-def _read_token(path: str | None) -> str | None:
+def _access(row: _SourceTable) -> Access | None:
+    """What a source is asked with; None: nothing special."""
+    for word, needs in (("client_key", "client_cert"), ("username", "password_file")):
+        if getattr(row, word) and not getattr(row, needs):
+            raise Unusable("config-broken", f"[[source]] has {word} without {needs}")
+    if row.password_file and not row.username:
+        raise Unusable("config-broken", "[[source]] has password_file without username")
+    if not (row.client_cert or row.ca or row.username):
+        return None
+    return Access(
+        prefix=row.url.partition("?")[0],
+        origin=CONFIGURED,
+        certificate=_file(row.client_cert, "client_cert"),
+        key=_file(row.client_key, "client_key"),
+        authority=_file(row.ca, "ca"),
+        username=row.username or "",
+        password=_read_secret(row.password_file, "password_file") or "",
+    )
+
+
+def _file(path: str | None, word: str) -> Path | None:
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise Unusable("config-broken", f"[[source]] names the {word} {path}, which is no file")
+    return Path(path)
+
+
+def _read_secret(path: str | None, word: str) -> str | None:
     if path is None:
         return None
     try:
         return Path(path).read_text().strip() or None
-    except OSError as error:
-        raise Unusable(
-            "config-broken", f"the token file {path} cannot be read: {error.strerror}"
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise Unusable("config-broken", f"the {word} {path} cannot be read: {reason}") from error

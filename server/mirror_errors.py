@@ -18,6 +18,7 @@ import aiohttp
 from kernsym.distros import CouldNotFindOut, KernsymError, Refused, Unusable
 
 MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+CLOSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class TryAgain(CouldNotFindOut):
@@ -67,13 +68,6 @@ def require_answer(url: str, answer: aiohttp.ClientResponse) -> None:
     fine = (HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, *MISSING)
     if status < 300 or status in fine:
         return
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise CouldNotFindOut(
-            "credentials-missing",
-            f"{host_of(url)} wants credentials: it answered {status}",
-            context=(f"asked  {public(url)}",),
-            hint="name a mirror that is open to you as a [[source]] in kernsym.toml",
-        )
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500:
         error = TryAgain(
             "mirror-failing",
@@ -131,6 +125,9 @@ def explain(url: str, error: Exception) -> KernsymError:
         "mirror-unreachable",
         f"the connection to {host} broke: {type(error).__name__}",
         context=context,
+        hint="try again later; a server that demands a client_cert may hang up like this"
+        if url.startswith("https:")
+        else None,
     )
 
 

@@ -73,7 +73,7 @@ def _outcome(
                 return kind(
                     first.code,
                     f"{wanted} was not found: {first.message}",
-                    context=answers,
+                    context=(*answers, *first.context),
                     hint=first.hint or "check the network, or add a [[source]] to kernsym.toml",
                 )
     return NotPublished(

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import importlib.metadata
 import random
+import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,7 +19,9 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 from kernsym.distros import CouldNotFindOut
+from kernsym.server.credentials import Access, Credentials
 from kernsym.server.mirror_errors import (
+    CLOSED,
     MISSING,
     TryAgain,
     check_digest,
@@ -31,6 +35,10 @@ from kernsym.server.pages import HeldPage, PageCache
 _Answer = TypeVar("_Answer")
 
 _MOST_REDIRECTS = 5
+# What OpenSSL calls the alerts of a server that demands a client certificate, or another one.
+_WANTS_A_CERTIFICATE = re.compile(
+    "CERTIFICATE_REQUIRED|ALERT_(?:BAD_CERTIFICATE|CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS)"
+)
 _FRESH_SECONDS = 300.0  # mirrors change a few times a day
 _WORTH_A_NEW_START = 1 << 18  # bytes that came before a failure and make it count as the first
 
@@ -51,8 +59,17 @@ class Limits:
 class Upstream:
     """A client for mirrors, and the pages it keeps in a folder.  An async context manager."""
 
-    def __init__(self, pages: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        pages: Path,
+        limits: Limits | None = None,
+        *,
+        credentials: Credentials | None = None,
+    ) -> None:
         self.limits = limits or Limits()
+        self._credentials = credentials or Credentials()
+        self._contexts: dict[Access, ssl.SSLContext | None] = {}
+        self._last: Access | None = None  # the way that was open the last time
         self._pages = PageCache(pages)
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,16 +134,50 @@ class Upstream:
         Raises `CouldNotFindOut`: `TryAgain` for broken connections, 429 and 5xx, also while the
         body is read; `credentials-missing` for 401 and 403.
         """
-        if self._session is None:
-            raise RuntimeError("an Upstream is used inside `async with`")
         try:
-            async with self._session.get(
-                url, headers=headers, max_redirects=_MOST_REDIRECTS
-            ) as answer:
+            async with await self._enter(url, headers or {}) as answer:
                 require_answer(url, answer)
                 yield answer
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             raise explain(url, error) from error
+
+    async def _enter(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """The answer to the first way that is let in."""
+        ways = await asyncio.to_thread(self._credentials.ways, url)
+        if self._last in ways:
+            ways = (self._last, *(way for way in ways if way is not self._last))
+        refusal = ""
+        for way in ways or (None,):
+            try:
+                answer = await self._ask(url, headers, way)
+            except aiohttp.ClientError as error:
+                last = not ways or way is ways[-1]
+                if not _WANTS_A_CERTIFICATE.search(str(error)) and (last or not _hung_up(error)):
+                    raise
+                refusal = "no"
+                continue
+            if answer.status not in CLOSED:
+                self._last = way or self._last
+                return answer
+            refusal = str(answer.status)
+            answer.release()
+        raise self._credentials.missing(url, refusal, ways)
+
+    async def _ask(
+        self, url: str, headers: Mapping[str, str], way: Access | None
+    ) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise RuntimeError("an Upstream is used inside `async with`")
+        if way is None:
+            return await self._session.get(url, headers=headers, max_redirects=_MOST_REDIRECTS)
+        if way not in self._contexts:
+            self._contexts[way] = await asyncio.to_thread(way.context)
+        return await self._session.get(
+            url,
+            headers={**headers, **way.headers()},
+            max_redirects=_MOST_REDIRECTS,
+            ssl=self._contexts[way] or True,
+        )
 
     async def patiently(
         self,
@@ -178,6 +229,12 @@ class Upstream:
             if len(body) > self.limits.page_bytes:
                 raise too_large(url, self.limits.page_bytes)
         return bytes(body)
+
+
+def _hung_up(error: aiohttp.ClientError) -> bool:
+    """Whether the connection was made and then lost, as an alert of TLS may look."""
+    lost = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+    return isinstance(error, lost) and not isinstance(error, aiohttp.ClientConnectorError)
 
 
 def is_file_url(url: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import ssl
 import sys
 import threading
 import time
@@ -33,7 +34,7 @@ class UpstreamServer:
     counts from 1, so that a path can fail twice and then work.  All may be changed while it runs.
     """
 
-    def __init__(self, root: Path, port: int = 0) -> None:
+    def __init__(self, root: Path, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.root = root.resolve()
         self.hits: Counter[str] = Counter()
         self.bytes_sent = 0
@@ -43,12 +44,17 @@ class UpstreamServer:
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.upstream = self
+        self._scheme = "https" if tls else "http"
+        if tls is not None:  # the handshake is left to the thread that reads the request
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT`, without a slash at the end."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> UpstreamServer:
         self._thread.start()
@@ -86,7 +92,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that has gone is no news."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 

@@ -88,7 +88,7 @@ def _listed(package: Package, source: Source, fetch: Fetch) -> Iterator[Publishe
                 if found is not None:
                     yield found
     except FormatError as error:
-        raise _unreadable(source, error) from error
+        raise unreadable(source, error) from error
 
 
 def open_list(kind: str, source: Source, fetch: Fetch) -> tuple[Page, Iterator[bytes]] | None:
@@ -107,7 +107,7 @@ def open_list(kind: str, source: Source, fetch: Fetch) -> tuple[Page, Iterator[b
             raise FormatError(f"repomd.xml names no {kind} list")
         url = joined(listing.base or source.url, listing.path)
     except FormatError as error:
-        raise _unreadable(source, error) from error
+        raise unreadable(source, error) from error
     return repomd, unpacked(_fetch_list(url, listing, source, fetch), listing.path, fetch)
 
 
@@ -122,7 +122,8 @@ def _fetch_list(url: str, listing: Listing, source: Source, fetch: Fetch) -> byt
     return page.body
 
 
-def _unreadable(source: Source, error: FormatError) -> CouldNotFindOut:
+def unreadable(source: Source, error: FormatError) -> CouldNotFindOut:
+    """The error for a repository whose index makes no sense."""
     return CouldNotFindOut(
         "index-unreadable", f"the index of {source.place} cannot be read: {error}"
     )

@@ -18,6 +18,8 @@ from libarchive.read import ArchiveRead, new_archive_read
 
 from kernsym.server.unpack.deb import corrupt
 
+_link_count = ffi.ffi("entry_nlink", [ffi.c_archive_entry_p], ctypes.c_uint)
+
 BLOCK = 1 << 18  # bytes: large enough for few calls, small enough for the processor's cache
 
 
@@ -109,8 +111,11 @@ def _pointer_to(data: bytes | memoryview) -> ctypes.c_void_p:
 
 
 def _entry_type(entry: object) -> EntryType:
-    if entry.issym or entry.islnk:  # type: ignore[attr-defined]
+    if entry.issym:  # type: ignore[attr-defined]
         return EntryType.LINK
+    if entry.islnk or (entry.isreg and _link_count(entry._entry_p) > 1):  # type: ignore[attr-defined]
+        # Of hard links, cpio gives the content to the last one; the others come empty.
+        return EntryType.FILE if entry.size else EntryType.LINK  # type: ignore[attr-defined]
     if entry.isreg:  # type: ignore[attr-defined]
         return EntryType.FILE
     return EntryType.FOLDER if entry.isdir else EntryType.SPECIAL  # type: ignore[attr-defined]

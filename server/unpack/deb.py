@@ -41,10 +41,13 @@ class ArMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """The packed files: a run of the package, and libarchive's names for how they are packed."""
+    """The packed files: a run of the package, and libarchive's names for how they are packed.
+
+    `size` in bytes; None: to the end of the package.
+    """
 
     offset: int
-    size: int
+    size: int | None
     format: str
     filter: str
 

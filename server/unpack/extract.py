@@ -63,6 +63,7 @@ def extract(
     `wanted` is asked when the member comes by and may block; `on_file` hears of a file as soon as
     it is whole, `on_member` of every member.  `stop` ends the pass early, also inside a member.
     Links are passed over: what they lead to is a member too, and a layout names all its places.
+    Of a set of hard links, the name that carries the content counts.
     The package's digest is not known yet: publish nothing before it is.
 
     Raises `Refused` (`package-corrupt`, `package-unsafe`, `package-kind-unknown`), `Unusable`

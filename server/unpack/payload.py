@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 from kernsym.distros import Refused
 from kernsym.server.growing import ByteSource
+from kernsym.server.unpack import deb, rpm, rpm_header
 from kernsym.server.unpack.archive import BLOCK, Archive, open_archive
-from kernsym.server.unpack.deb import MAGIC, Payload, corrupt, find_payload
+from kernsym.server.unpack.deb import Payload, corrupt
 
-_KINDS = {MAGIC: find_payload}
+_KINDS = {deb.MAGIC: deb.find_payload, rpm_header.MAGIC: rpm.find_payload}
 
 
 class Stopped(Exception):
@@ -31,11 +32,14 @@ def open_payload(package: ByteSource, stop: Callable[[], bool]) -> Iterator[Arch
 
 
 def _read(package: ByteSource, payload: Payload, stop: Callable[[], bool]) -> Iterator[bytes]:
-    position, end = payload.offset, payload.offset + payload.size
-    while position < end:
+    position = payload.offset
+    end = None if payload.size is None else position + payload.size
+    while end is None or position < end:
         if stop():
             raise Stopped
-        data = package.read_at(position, min(BLOCK, end - position))
+        data = package.read_at(position, BLOCK if end is None else min(BLOCK, end - position))
+        if not data and end is None:
+            return
         if not data:
             raise corrupt("it ends before its payload does")
         yield data
@@ -46,4 +50,4 @@ def _find_payload(package: ByteSource) -> Payload:
     for magic, find in _KINDS.items():
         if package.read_at(0, len(magic)) == magic:
             return find(package)
-    raise Refused("package-kind-unknown", "what came is not a Debian package")
+    raise Refused("package-kind-unknown", "what came is neither a Debian package nor an RPM")

@@ -45,6 +45,15 @@ def test_a_whole_table(tmp_path: Path) -> None:
     )
 
 
+def test_a_password_is_read_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("s3cret\n")
+    config = read({"source": [{**SOURCE, "username": "me", "password_file": str(file)}, SOURCE]})
+    (access,) = config.credentials
+    assert (access.prefix, access.username, access.password) == (SOURCE["url"], "me", "s3cret")
+    assert "s3cret" not in repr(config)
+
+
 def test_flags_win() -> None:
     config = read({"server": {"listen": "127.0.0.1:1"}}, listen=":2", token="t")
     assert (config.port, config.token) == (2, "t")
@@ -57,7 +66,14 @@ def test_flags_win() -> None:
         ({"source": [{**SOURCE, "kind": "ftp"}]}, "ftp"),
         ({"source": [{**SOURCE, "distro": "debiam"}]}, "debiam"),
         ({"source": [{"distro": "debian"}]}, "kind"),
-        ({"source": [{**SOURCE, "client_cert": "/pem"}]}, "client_cert"),
+        ({"source": [{**SOURCE, "client_cert": "/no/pem"}]}, "client_cert /no/pem"),
+        ({"source": [{**SOURCE, "client_key": "/no/pem"}]}, "client_cert"),
+        ({"source": [{**SOURCE, "username": "me"}]}, "password_file"),
+        ({"source": [{**SOURCE, "password_file": "/pw"}]}, "username"),
+        (
+            {"source": [{**SOURCE, "username": "me", "password_file": "/no/pw"}]},
+            "password_file /no/pw",
+        ),
         ({"server": {"listen": "nowhere"}}, "nowhere"),
         ({"server": {"listen": "a:99999"}}, "99999"),
         ({"server": {"token_file": "/does/not/exist"}}, "/does/not/exist"),

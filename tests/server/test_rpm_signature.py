@@ -1,0 +1,84 @@
+"""Signatures of RPMs: those that rpmsign made with gpg, and what is done to them on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pysequoia import SignatureMode, Tsk, sign
+
+from kernsym.distros import CouldNotFindOut, Refused
+from kernsym.server.rpm_signature import verify_rpm
+from kernsym.server.unpack.rpm_header import read_header
+from tests.rpm_writer import RSA_HEADER, Value, rpm
+from tests.server.unpacking import Bytes
+
+RECORDED = Path(__file__).parent / "signed_rpms"
+KEYS = str(RECORDED / "keys.asc")
+SIGNED = (RECORDED / "rsa-sha256.rpm").read_bytes()
+FINGERPRINT = "3D73EEC911FC4EE7D1DA970C16BC73C6BBE5E7EF"
+
+
+def test_what_rpmsign_signed() -> None:
+    checked = verify_rpm(Bytes(SIGNED), [KEYS])
+    assert checked is not None
+    assert (checked.fingerprint, checked.covers_payload) == (FINGERPRINT, True)
+
+
+def test_every_part_is_covered() -> None:
+    """A changed byte in the main header or the payload is noticed, wherever it is."""
+    start = read_header(Bytes(SIGNED)).start
+    for at in range(start, len(SIGNED), 29):
+        changed = SIGNED[:at] + bytes([SIGNED[at] ^ 1]) + SIGNED[at + 1 :]
+        with pytest.raises(Refused) as error:
+            verify_rpm(Bytes(changed), [KEYS])
+        assert error.value.code in ("signature-bad", "package-corrupt"), at
+
+
+def test_a_payload_that_is_cut_or_longer() -> None:
+    for changed in (SIGNED[:-1], SIGNED + b"\0"):
+        with pytest.raises(Refused) as error:
+            verify_rpm(Bytes(changed), [KEYS])
+        assert error.value.code == "signature-bad"
+
+
+@pytest.mark.parametrize("name", ["rsa-sha1", "dsa-sha1"])
+def test_what_rests_on_sha1_proves_nothing(name: str) -> None:
+    with pytest.raises(Refused, match="SHA1") as error:
+        verify_rpm(Bytes((RECORDED / f"{name}.rpm").read_bytes()), [KEYS])
+    assert error.value.code == "signature-too-weak"
+
+
+def test_the_key_of_somebody_else(tmp_path: Path) -> None:
+    other = tmp_path / "other.asc"
+    other.write_text(str(Tsk.generate("Somebody else <x@example.com>").extract_certificate()))
+    with pytest.raises(Refused) as error:
+        verify_rpm(Bytes(SIGNED), [str(other)])
+    assert error.value.code == "signature-bad"
+    assert str(other) in " ".join(error.value.context)
+
+
+def test_no_key_is_another_thing_than_a_wrong_signature(tmp_path: Path) -> None:
+    with pytest.raises(CouldNotFindOut) as error:
+        verify_rpm(Bytes(SIGNED), [str(tmp_path / "none.asc")])
+    assert error.value.code == "keyring-missing"
+
+
+def test_an_unsigned_package_carries_none() -> None:
+    assert verify_rpm(Bytes(rpm([("./a", b"a")])), [KEYS]) is None
+
+
+def test_a_signature_of_the_headers_alone(tmp_path: Path) -> None:
+    """As before rpm 4.14: the payload is not covered, and that is said."""
+    key = Tsk.generate("Old <old@example.com>")
+    keyring = tmp_path / "old.asc"
+    keyring.write_text(str(key.extract_certificate()))
+
+    def signed(header: bytes) -> dict[int, Value]:
+        return {RSA_HEADER: sign(key.signer(), header, mode=SignatureMode.DETACHED, armor=False)}
+
+    package = rpm([("./a", b"a")], sign=signed, payload_digest=False)
+    checked = verify_rpm(Bytes(package), [str(keyring)])
+    assert checked is not None and not checked.covers_payload
+    covered = verify_rpm(Bytes(rpm([("./a", b"a")], sign=signed)), [str(keyring)])
+    assert covered is not None and covered.covers_payload
