@@ -28,7 +28,7 @@ _LOCAL = "a local build"
 _PROJECT = "a kernel of the day, or of a project on the Open Build Service"
 
 _UNAME = re.compile(
-    r"(?P<version>[0-9]+\.[0-9]+\.[0-9]+(?:\.[0-9]+)?)"
+    r"(?=.{1,64}\Z)(?P<version>[0-9]+\.[0-9]+\.[0-9]+(?:\.[0-9]+)?(?:\.rt[0-9]+)?)"
     r"-(?P<number>(?:lp[0-9]+\.)?[0-9]+(?:\.[0-9]+)*[a-z]?)"
     r"-(?P<flavour>[a-z0-9]+(?:[-_][a-z0-9]+)*)"
 )
@@ -130,7 +130,7 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
 
 
 def _numbers(kernel: Kernel) -> tuple[int, ...]:
-    return tuple(map(int, kernel.version.split("-", 1)[0].split(".")))[:3]
+    return tuple(map(int, kernel.version.split("-", 1)[0].split(".")[:3]))
 
 
 def _has_counter(kernel: Kernel) -> bool:

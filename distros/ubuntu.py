@@ -16,33 +16,17 @@ from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, PackageRef, Role
 from kernsym.distros.formats import apt_archive, launchpad, listing
 from kernsym.distros.formats.deb_ports import port_of_machine
-from kernsym.distros.formats.ubuntu_packages import Build, debug_names, line_of, source_name
+from kernsym.distros.formats.ubuntu_packages import (
+    FLAVOUR,
+    Build,
+    debug_names,
+    line_of,
+    source_name,
+)
+from kernsym.distros.formats.ubuntu_releases import CODENAMES, LINES
 
 _LOCAL = "a local build"
 
-_CODENAMES = {
-    "6.06": "dapper", "6.10": "edgy", "7.04": "feisty", "7.10": "gutsy", "8.04": "hardy",
-    "8.10": "intrepid", "9.04": "jaunty", "9.10": "karmic", "10.04": "lucid", "10.10": "maverick",
-    "11.04": "natty", "11.10": "oneiric", "12.04": "precise", "12.10": "quantal", "13.04": "raring",
-    "13.10": "saucy", "14.04": "trusty", "14.10": "utopic", "15.04": "vivid", "15.10": "wily",
-    "16.04": "xenial", "16.10": "yakkety", "17.04": "zesty", "17.10": "artful", "18.04": "bionic",
-    "18.10": "cosmic", "19.04": "disco", "19.10": "eoan", "20.04": "focal", "20.10": "groovy",
-    "21.04": "hirsute", "21.10": "impish", "22.04": "jammy", "22.10": "kinetic", "23.04": "lunar",
-    "23.10": "mantic", "24.04": "noble", "24.10": "oracular", "25.04": "plucky",
-    "25.10": "questing",
-}  # fmt: skip
-# The line that each release was made with.
-_LINES = {
-    (2, 6, 15): "6.06", (2, 6, 17): "6.10", (2, 6, 20): "7.04", (2, 6, 22): "7.10",
-    (2, 6, 24): "8.04", (2, 6, 27): "8.10", (2, 6, 28): "9.04", (2, 6, 31): "9.10",
-    (2, 6, 32): "10.04", (2, 6, 35): "10.10", (2, 6, 38): "11.04", (3, 0): "11.10",
-    (3, 2): "12.04", (3, 5): "12.10", (3, 8): "13.04", (3, 11): "13.10", (3, 13): "14.04",
-    (3, 16): "14.10", (3, 19): "15.04", (4, 2): "15.10", (4, 4): "16.04", (4, 8): "16.10",
-    (4, 10): "17.04", (4, 13): "17.10", (4, 15): "18.04", (4, 18): "18.10", (5, 0): "19.04",
-    (5, 3): "19.10", (5, 4): "20.04", (5, 8): "20.10", (5, 11): "21.04", (5, 13): "21.10",
-    (5, 15): "22.04", (5, 19): "22.10", (6, 2): "23.04", (6, 5): "23.10", (6, 8): "24.04",
-    (6, 11): "24.10", (6, 14): "25.04", (6, 17): "25.10",
-}  # fmt: skip
 _LAST_WITH_I386 = (5, 3)  # as a release's own; 18.04 had it to the end of its later kernels
 
 _DBGSYM_KEYRING = "/usr/share/keyrings/ubuntu-dbgsym-keyring.gpg"
@@ -53,13 +37,15 @@ _COMPONENTS = ("main", "universe")
 # A -dbgsym made of a signed copy has no vmlinux; a real one has hundreds of megabytes.
 _LARGEST_STUB = 10 << 20
 
+# The fields of utsname have 64 characters.
 _UNAME = re.compile(
-    r"(?P<base>[0-9]+\.[0-9]+\.[0-9]+)-(?P<abi>[0-9]{1,4})-(?P<flavour>[a-z0-9]+(?:-[a-z0-9]+)*)"
+    r"(?=.{1,64}\Z)(?P<base>[0-9]+\.[0-9]+\.[0-9]+)-(?P<abi>[0-9]{1,4})"
+    r"-(?P<flavour>[a-z0-9]+(?:-[a-z0-9]+)*)"
 )
 _NUMBER = re.compile(r"#(?P<number>\S+?)-Ubuntu\b")
 # Upload, backport, and the marks of certified builds.  Others (`+lp123`, `~test`) are of PPAs.
 _PUBLISHED = re.compile(
-    r"[0-9]+(?:\.[0-9]+)*(?:~(?:(?P<release>[0-9]{2}\.[0-9]{2})(?:\.[0-9]+)?"
+    r"(?=.{1,40}\Z)[0-9]+(?:\.[0-9]+)*(?:~(?:(?P<release>[0-9]{2}\.[0-9]{2})(?:\.[0-9]+)?"
     r"|(?P<codename>[a-z]{5,8})[0-9]+))?(?:\+(?:fips)?[0-9]+)?"
 )
 _BUILDER = re.compile(r"buildd(?:@|_at_|\(at\))(?P<host>[\w.-]+)")
@@ -71,10 +57,6 @@ _HOST_PORT = re.compile(r"-(?P<port>amd64|ppc64el|s390x|riscv64)-")
 _MACHINES = {"amd64": "x86_64", "ppc64el": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
 # Flavours that i386 had as well, on builders that call themselves amd64.
 _ON_I386 = re.compile(r"generic(?:-pae)?|lowlatency|virtual|server|[36]86|preempt|rt|xen|openvz")
-_OFTEN = re.compile(
-    r"generic(?:-pae|-lpae|-64k)?|virtual|server|lowlatency(?:-64k)?|aws|azure|gcp|gkeop|gke|ibm"
-    r"|kvm|oem|oracle|raspi2?|snapdragon|nvidia|realtime|(?:aws-|azure-|gcp-)?fips"
-)
 _NO_VERSION = re.compile(r"(?:#[0-9]*)?[\sA-Z_]*(?:\.\.\.|[>…])?")
 
 
@@ -101,7 +83,7 @@ def _as_root(builder: str, name: re.Match[str], trailer: str) -> bool:
 
 
 def _by_name_alone(evidence: Evidence, name: re.Match[str] | None, builder: str) -> Claim | None:
-    if name is None or builder or not _OFTEN.fullmatch(name["flavour"]):
+    if name is None or builder or not FLAVOUR.fullmatch(name["flavour"]):
         return None
     if not _NO_VERSION.fullmatch(evidence.version):
         return None
@@ -122,10 +104,12 @@ def _with_builder(
         reason = "neither its build number nor its signature tells the package's version"
         return _undecided(evidence.release, reason)
     form = _PUBLISHED.fullmatch(version[len(stem) :])
-    if form is None or (form["codename"] or "trusty") not in _CODENAMES.values():
+    if form is None or (form["codename"] or "trusty") not in CODENAMES.values():
         return _local(f"{said} is not a number that Ubuntu's archive gives", said)
     if signature and not f"{version}-{flavour}".startswith(signature[0]):
         return _undecided(evidence.release, f"its build number and ({trailer}) contradict")
+    if not (evidence.banner and evidence.banner.builder) and not FLAVOUR.fullmatch(flavour):
+        return _undecided(evidence.release, f"its flavour {flavour} is not known, nor its builder")
     if flavour == "rt":
         return _undecided(evidence.release, "no package with symbols of -rt kernels is known")
     kernel = Kernel(
@@ -150,13 +134,13 @@ def _edgy(version: str) -> str:
 def _release(form: re.Match[str], name: re.Match[str], banner: Banner | None) -> str:
     """The release that a kernel was built for; "" when nothing tells."""
     if form["release"]:
-        return form["release"] if form["release"] in _CODENAMES else ""
+        return form["release"] if form["release"] in CODENAMES else ""
     if form["codename"]:
-        return next(key for key, word in _CODENAMES.items() if word == form["codename"])
+        return next(key for key, word in CODENAMES.items() if word == form["codename"])
     compiled = _COMPILED_FOR.search(banner.compiler) if banner else None
-    if compiled and compiled["release"] in _CODENAMES:
+    if compiled and compiled["release"] in CODENAMES:
         return compiled["release"]
-    return _LINES.get(line_of(name["base"]), "")
+    return LINES.get(line_of(name["base"]), "")
 
 
 def _arch(name: re.Match[str], form: re.Match[str], banner: Banner | None) -> str | None:
@@ -220,10 +204,10 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
 
     ddebs.ubuntu.com drops what was superseded; Launchpad keeps it all.
     """
-    codename = _CODENAMES.get(kernel.release)
+    codename = CODENAMES.get(kernel.release)
     usual = (f"{codename}-updates", codename, f"{codename}-proposed") if codename else ()
     mirrors = apt_archive.mirrors(
-        given, distro="ubuntu", ours=set(_CODENAMES.values()), usual=usual, security=(),
+        given, distro="ubuntu", ours=set(CODENAMES.values()), usual=usual, security=(),
         keyring=_DBGSYM_KEYRING,
     )  # fmt: skip
     return apt_archive.unique((*mirrors, *_built_in(kernel, usual)))

@@ -21,6 +21,7 @@ from kernsym.distros.core.banner import find_banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence
 from kernsym.distros.core.kernel import Fingerprint, Kernel
 
+_MACHINE = re.compile(r"[A-Za-z0-9_]{1,32}")
 # A value that begins with % is the format string in the kernel's image, not a note.
 _OS_RELEASE = re.compile(r"^OSRELEASE=(?P<release>[^%\s]\S*)", re.MULTILINE)
 
@@ -95,12 +96,13 @@ def gather(fingerprint: Fingerprint) -> Evidence | None:
         release = banner.release
     if not release:
         return None
+    arch = fingerprint.arch or fingerprint.machine or ""
     return Evidence(
         fingerprint=fingerprint,
         banner=banner,
         release=release,
         version=(banner.version if banner else "") or fingerprint.version or "",
-        arch=fingerprint.arch or fingerprint.machine or None,
+        arch=arch if _MACHINE.fullmatch(arch) else None,
     )
 
 

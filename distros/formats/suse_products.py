@@ -12,9 +12,9 @@ from dataclasses import dataclass
 FLAVOURS = frozenset(
     (
         "64kb", "azure", "bigsmp", "cell", "debug", "default", "desktop", "ec2", "iseries64",
-        "kdump", "kvmsmall", "longterm", "lpae", "obs-qa", "pae", "ppc64", "preempt", "ps3", "rt",
-        "rt_debug", "rt_trace", "smp", "trace", "um", "vanilla", "vmi", "vmipae", "xen", "xenpae",
-        "zfcpdump",
+        "kdump", "kvmsmall", "longterm", "lpae", "numa", "obs-qa", "pae", "pmac64", "ppc64",
+        "preempt", "ps3", "pseries64", "pv", "rt", "rt_debug", "rt_trace", "smp", "sn2", "trace",
+        "um", "vanilla", "vmi", "vmipae", "xen", "xenpae", "zfcpdump",
     )
 )  # fmt: skip
 # Flavours of one processor alone, as `uname -m` says it.

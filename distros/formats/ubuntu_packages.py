@@ -31,14 +31,27 @@ _BY_FLAVOUR: dict[str, tuple[Change, Line]] = {
 }
 _OTHERS: tuple[Change, Line] = (_CLOUDS, (4, 18))
 
+# New clouds and boards join with every release: a builder of Ubuntu's is good for other words too.
+FLAVOUR = re.compile(
+    r"generic(?:-pae|-lpae|-64k)?|virtual|server|lowlatency(?:-64k)?|rt|realtime|preempt|386|686"
+    r"|(?:686|k7|amd64-k8|amd64-xeon)(?:-smp)?|powerpc[a-z0-9-]*|e500[a-z0-9-]*|sparc64(?:-smp)?"
+    r"|hppa(?:32|64)|itanium|mckinley|lpia(?:compat)?|xen|openvz|ume|ec2|omap4?|versatile|imx51"
+    r"|mvl-dove|highbank|armadaxp|ac100|mako|flo|goldfish|manta|euclid|cell"
+    r"|(?:aws|azure|gcp|gkeop|gke|ibm|kvm|oracle)(?:-fips|-fde|-cvm|-nvidia|-64k)?|fips"
+    r"|oem(?:-osp1)?|raspi2?|raspi-(?:nolpae|realtime)|snapdragon|qcom|dell300x|iot|intel"
+    r"|intel-iotg(?:-realtime)?|intel-iot-realtime|bluefield|nvidia(?:-[a-z0-9-]+)?"
+    r"|xilinx(?:-[a-z]+)?|riscv|starfive|allwinner|sifive|nezha|icicle|laptop|mtk"
+)
 # Boards without secure boot, and flavours that ended before it.
 _NEVER_SIGNED = re.compile(
     r"raspi|snapdragon|xilinx|lpae|pae\b|server\b|virtual\b|omap|riscv|starfive|allwinner|sifive"
     r"|nezha|icicle|powerpc|e500|euclid|mako|flo|goldfish|manta|highbank|mvl|dove|armadaxp|ec2\b"
 )
-_UNSIGNED_SINCE: dict[str, Line] = {"amd64": (0,), "ppc64el": (4, 15), "arm64": (5, 0)}
-# What is known of s390x is that 4.18 was not signed yet.
-_S390X_PLAIN_BEFORE: Line = (5, 0)
+# Port -> the first line that may be unsigned, and the first that must be.
+_BY_PORT: dict[str, tuple[Line, Line]] = {
+    "*": ((0,), (0,)), "amd64": ((0,), (0,)), "ppc64el": ((4, 15), (4, 15)),
+    "arm64": ((4, 15), (5, 4)), "s390x": ((5, 0), (_NEVER,)),
+}  # fmt: skip
 # Flavours that i386 or armhf have too; their kernels are not signed.
 _ON_SMALL_PORTS = ("generic", "lowlatency")
 
@@ -92,10 +105,8 @@ def _unsigned(build: Build) -> tuple[bool, bool]:
     """Whether the image may be, and whether it must be, in the package that is called unsigned."""
     if _NEVER_SIGNED.search(build.flavour):
         return False, False
-    if build.port == "s390x":
-        return build.line >= _S390X_PLAIN_BEFORE, False
-    since = (0,) if build.port == "*" else _UNSIGNED_SINCE.get(build.port, (_NEVER,))
-    if build.line < since:
+    may_since, must_since = _BY_PORT.get(build.port, ((_NEVER,), (_NEVER,)))
+    if build.line < may_since:
         return False, False
     changes, first = _BY_FLAVOUR.get(build.flavour, _OTHERS)
     maybe = sure = build.line >= first
@@ -103,7 +114,7 @@ def _unsigned(build: Build) -> tuple[bool, bool]:
         last_plain, first_unsigned = changes[build.line]
         maybe, sure = build.abi > last_plain, build.abi >= first_unsigned
     small = build.port == "*" and build.flavour in _ON_SMALL_PORTS
-    return maybe, sure and not small
+    return maybe, sure and not small and build.line >= must_since
 
 
 def source_name(build: Build) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kernsym.distros import (
@@ -252,10 +252,12 @@ PIECES = st.sampled_from(
 WORDS = st.lists(PIECES | st.text(max_size=3), max_size=9).map("".join)
 
 
-@given(WORDS, WORDS)
-def test_no_fingerprint_makes_it_fail(uname: str, version: str) -> None:
+@given(WORDS, WORDS, WORDS)
+@example(f"3.0.101-0.{'1' * 300}-default", "#1 SMP (8356111)", "")
+@example("3.0.101.rt130-0.28-rt", "#1 SMP (8356111)", "x/../y")
+def test_no_fingerprint_makes_it_fail(uname: str, version: str, machine: str) -> None:
     for shown in (
-        Fingerprint(release=uname, version=version),
+        Fingerprint(release=uname, version=version, machine=machine),
         Fingerprint(banner=f"Linux version {uname} (geeko@buildhost) (gcc) {version}"),
     ):
         verdict = identify(shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import lzma
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kernsym.distros import (
@@ -175,10 +175,13 @@ PIECES = st.sampled_from(
 WORDS = st.lists(PIECES | st.text(max_size=3), max_size=9).map("".join)
 
 
-@given(WORDS, WORDS)
-def test_no_fingerprint_makes_it_fail(uname: str, version: str) -> None:
+@given(WORDS, WORDS, WORDS)
+@example("5.15.0-91-generic", f"#{'1' * 300}-Ubuntu", "")
+@example(f"5.15.{'0' * 300}-91-generic", "#101-Ubuntu", "")
+@example("5.15.0-91-generic", "#101-Ubuntu", "x/../y")
+def test_no_fingerprint_makes_it_fail(uname: str, version: str, machine: str) -> None:
     for shown in (
-        Fingerprint(release=uname, version=version),
+        Fingerprint(release=uname, version=version, machine=machine),
         Fingerprint(banner=f"Linux version {uname} (buildd@a) (gcc) {version}"),
     ):
         found = identify(shown).kernel
