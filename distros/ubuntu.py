@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from kernsym.distros.core.banner import Banner
-from kernsym.distros.core.distro import BUILT_IN, Claim, Distro, Evidence, Fetch, Source
+from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, PackageRef, Role
@@ -33,6 +33,9 @@ _DBGSYM_KEYRING = "/usr/share/keyrings/ubuntu-dbgsym-keyring.gpg"
 _ARCHIVE_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
 _DDEBS = "http://ddebs.ubuntu.com"
 _LAUNCHPAD = "https://api.launchpad.net/devel/ubuntu/+archive/primary"
+_OF_UBUNTU = re.compile(
+    r"//(?:[a-z.-]+\.)?(?P<name>archive|ddebs|old-releases|ports|security)\.ubuntu\.com(?:/|\Z)"
+)
 _COMPONENTS = ("main", "universe")
 # A -dbgsym made of a signed copy has no vmlinux; a real one has hundreds of megabytes.
 _LARGEST_STUB = 10 << 20
@@ -239,9 +242,9 @@ def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> Pa
 
 
 def _may_hold(source: Source, package: Package) -> bool:
-    """Of the built-in hosts one has the ddebs, the others have the debs."""
-    ddebs = package.role is not Role.SOURCE
-    return source.origin != BUILT_IN or (source.url == _DDEBS) is ddebs
+    """Of Ubuntu's own hosts one has the ddebs, the others have the debs."""
+    host = _OF_UBUNTU.search(source.url)
+    return host is None or (host["name"] == "ddebs") is (package.role is not Role.SOURCE)
 
 
 def _is_stub(found: PackageRef, kernel: Kernel) -> bool:

@@ -117,11 +117,12 @@ def test_a_small_package_is_no_stub_where_nothing_is_signed() -> None:
     assert len(located(one, pages)) == 1
 
 
-def test_of_the_built_in_hosts_each_is_asked_for_what_it_has() -> None:
+def test_of_ubuntus_hosts_each_is_asked_for_what_it_has() -> None:
     one = kernel("5.15.0-91-generic", "101")
     debug, sources = UBUNTU.packages(one)
     assert (debug.role, sources.role) == (Role.DEBUGINFO, Role.SOURCE)
-    for source in UBUNTU.sources(one, ()):
+    own = parse_one_line("deb http://us.archive.ubuntu.com/ubuntu jammy main", "sources.list")
+    for source in UBUNTU.sources(one, own):
         for package, host in ((debug, "ddebs"), (sources, "archive")):
             fetch = Recorded({})
             assert UBUNTU.locate(package, one, source, fetch) is None
