@@ -159,10 +159,8 @@ def _built_in(kernel: Kernel) -> Iterator[Source]:
 
 
 def layout(kernel: Kernel) -> Layout:
-    """As of Red Hat's family; the outer folder of the sources differs from year to year."""
-    upstream = kernel.version.partition("-")[0]
-    root = f"usr/src/debug/kernel-{upstream}/linux-{kernel.version}.{kernel.arch}"
-    return debuginfo_layout(kernel.uname, source_root=root if kernel.arch else None)
+    """As of Red Hat's family."""
+    return debuginfo_layout(kernel.uname)
 
 
 DISTRO = Distro(

@@ -145,6 +145,9 @@ class Distro:
     `locate(package, kernel, source, fetch)`: the package at one source; None when that source does
     not publish it.
 
+    `build_id_differs(kernel)`: its published vmlinux has another build ID than the kernel that
+    runs, so that only the banner proves it.
+
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
     as the distribution's own package `keyring_package` installs them.
     """
@@ -156,6 +159,7 @@ class Distro:
     sources: Callable[[Kernel, Sequence[Source]], tuple[Source, ...]]
     locate: Callable[[Package, Kernel, Source, Fetch], PackageRef | None]
     layout: Callable[[Kernel], Layout]
+    build_id_differs: Callable[[Kernel], bool] = lambda kernel: False
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""

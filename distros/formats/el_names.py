@@ -174,11 +174,5 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
 
 
 def layout(kernel: Kernel) -> Layout:
-    """As in packages of 6 to 10.  The source folder of 5 follows from its spec, not seen."""
-    name = parse(kernel.uname)
-    root = None
-    if name is not None and kernel.arch:
-        upstream = name.version.split("-", 1)[0]
-        inner = upstream if name.major == "5" else name.version
-        root = f"usr/src/debug/kernel-{inner}/linux-{inner}.{kernel.arch}"
-    return debuginfo_layout(kernel.uname, source_root=root)
+    """As in packages of 6 to 10; those of 5 by their spec."""
+    return debuginfo_layout(kernel.uname)
