@@ -101,7 +101,7 @@ def parse(release: str) -> ElName | None:
     tail = parts.get("tail", "")
     numbers = [int(number) for number in build.removeprefix("rt").split(".")]
     separate_rt = bool(rt) or tag == "el6rt"
-    # el5 and el6 call them kernel all the same.
+    # centosplus of 5 and 6 is called kernel all the same.
     stem = "kernel-rt" if separate_rt else "kernel-plus" if plus and major == "7" else "kernel"
     kind = "rt" if separate_rt else "alt" if tag == "el7a" else "plus" if plus else ""
     usual = tag == "el6rt" or version in _LINES.get(tag, ())
