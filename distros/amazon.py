@@ -104,10 +104,8 @@ def _lists(kernel: Kernel) -> Iterator[str]:
 
 
 def layout(kernel: Kernel) -> Layout:
-    """As of Red Hat's family; the folder of the sources is by analogy with Fedora's."""
-    upstream = kernel.version.partition("-")[0]
-    root = f"usr/src/debug/kernel-{upstream}/linux-{kernel.version}.{kernel.arch}"
-    return debuginfo_layout(kernel.uname, source_root=root)
+    """As of Red Hat's family."""
+    return debuginfo_layout(kernel.uname)
 
 
 DISTRO = Distro(

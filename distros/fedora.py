@@ -25,8 +25,9 @@ from kernsym.distros.formats.rpm_names import (
 )
 
 _LOCAL = "a local build"
-# Words of a release: numbers, and for kernels on the way rc4, git2 or 20220727git39c3c396f813.
-_WORD = r"(?:[0-9]{1,9}|rc[0-9]+|git[0-9]+|[0-9]{8}git[0-9a-f]{7,12})"
+# Words of a release: numbers, and for kernels on the way rc4, git2, 20220727git39c3c396f813, or
+# the commit alone.
+_WORD = r"(?:[0-9]{1,9}|rc[0-9]+|git[0-9]+|[0-9]{8}git[0-9a-f]{7,12}|[0-9a-f]{12})"
 _GLUED = r"smp|xen0?|xenU|PAE(?:-?debug)?|kdump|debug|hugemem"
 _UNAME = re.compile(
     rf"(?P<version>{NUMBERS})-(?P<build>{_WORD}(?:\.{_WORD})*)"
@@ -158,10 +159,8 @@ def _built_in(kernel: Kernel) -> Iterator[Source]:
 
 
 def layout(kernel: Kernel) -> Layout:
-    """As of Red Hat's family; the outer folder of the sources differs from year to year."""
-    upstream = kernel.version.partition("-")[0]
-    root = f"usr/src/debug/kernel-{upstream}/linux-{kernel.version}.{kernel.arch}"
-    return debuginfo_layout(kernel.uname, source_root=root if kernel.arch else None)
+    """As of Red Hat's family."""
+    return debuginfo_layout(kernel.uname)
 
 
 DISTRO = Distro(

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
-from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
 from kernsym.distros.formats import el_family, el_names, rpm_sources
 from kernsym.distros.formats.el_builders import builder_of
 from kernsym.distros.formats.rpm_names import (
     ARCH,
     NUMBERS,
-    debuginfo_layout,
     match_name,
     rpm,
     rpm_arch,
 )
 
+# The first releases whose build IDs are equal again; of UEK 4 there is none.
+_FIRST_EQUAL = {"4.1.12": (10**9,), "4.14.35": (2047, 537, 3), "5.4.17": (2136, 332, 2)}
 _FLAT = "https://oss.oracle.com"
 _UEK = re.compile(
     rf"(?P<version>{NUMBERS})-(?P<build>{NUMBERS})\.el(?P<major>[5-9]|1[0-9])(?P<kind>uek|ueknext)"
@@ -87,13 +87,16 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     return rpm_sources.in_order(kernel, given, [flat] if int(kernel.release) >= 5 else [])
 
 
-def layout(kernel: Kernel) -> Layout:
-    """As of the whole family; where UEK's sources lie is by analogy."""
-    if _UEK.fullmatch(kernel.uname) is None or kernel.arch is None:
-        return el_names.layout(kernel)
-    upstream = kernel.version.partition("-")[0]
-    root = f"usr/src/debug/kernel-{upstream}/linux-{kernel.version}.{kernel.arch}"
-    return debuginfo_layout(kernel.uname, source_root=root)
+def build_id_differs(kernel: Kernel) -> bool:
+    """Whether the vmlinux of the debuginfo package has another build ID than the kernel that runs.
+
+    So it is for all of UEK 4, and for UEK 5 and 6 before the releases of the table (as Oracle's
+    drgn-tools know); modules are not concerned.
+    """
+    name = _UEK.fullmatch(kernel.uname)
+    if name is None or name["version"] not in _FIRST_EQUAL:
+        return False
+    return tuple(map(int, name["build"].split("."))) < _FIRST_EQUAL[name["version"]]
 
 
 DISTRO = Distro(
@@ -103,6 +106,7 @@ DISTRO = Distro(
     packages=packages,
     sources=sources,
     locate=rpm_sources.locate,
-    layout=layout,
+    layout=el_names.layout,
+    build_id_differs=build_id_differs,
     keyrings=("/etc/pki/rpm-gpg/RPM-GPG-KEY-oracle",),
 )

@@ -148,6 +148,9 @@ class Distro:
     not publish it.  `locate_all`, where given, is asked instead: every package at a source that
     fits, best first, () for none; for evidence that does not tell the exact version.
 
+    `build_id_differs(kernel)`: its published vmlinux has another build ID than the kernel that
+    runs, so that only the banner proves it.
+
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
     as the distribution's own package `keyring_package` installs them.
     """
@@ -160,6 +163,7 @@ class Distro:
     locate: Callable[[Package, Kernel, Source, Fetch], PackageRef | None]
     layout: Callable[[Kernel], Layout]
     locate_all: Callable[[Package, Kernel, Source, Fetch], tuple[PackageRef, ...]] | None = None
+    build_id_differs: Callable[[Kernel], bool] = lambda kernel: False
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""

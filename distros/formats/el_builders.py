@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kernsym.distros.core.banner import Banner
 
 # Build systems use these accounts; root and people build for themselves.
-_USERS = ("mockbuild", "brewbuilder", "bhcompile", "builder")
+_USERS = ("mockbuild", "brewbuilder", "bhcompile", "builder", "buildcentos")
 # Distribution, the end of its hosts' names, the beginning of it that is enough in a line cut short.
 _DOMAINS = (
     ("centos-stream", ".stream.rdu2.redhat.com", ".stream.rdu2."),
@@ -23,15 +23,22 @@ _DOMAINS = (
     ("oracle", ".oracle.com", ".ora"),
     ("fedora", ".fedoraproject.org", ".fed"),
 )
-# Oracle's hosts without a domain, and its own address range.
-_ORACLE = re.compile(
-    r"jenkins-10-[0-9a-f-]+|host-[0-9]+-[0-9]+-[0-9]+-[0-9]+|(?:x86|aarch64)-ol[0-9]+-builder-[0-9]+"
-    r"|139\.185\.[0-9]+\.[0-9]+"
+# Whole names of hosts: Oracle's without a domain and in its own range of addresses, Fedora's
+# without a domain, and CloudLinux's that built AlmaLinux (its own kernels say lve).
+_CLOUDLINUX = re.compile(r"(?:koji\.corp|build)\.cloudlinux\.com")
+_HOSTS = (
+    ("oracle", re.compile(r"jenkins-10-[0-9a-f-]+|host(?:-[0-9]+){4}|139\.185\.[0-9]+\.[0-9]+")),
+    ("oracle", re.compile(r"(?:x86|aarch64)-ol[0-9]+-builder-[0-9]+")),
+    ("fedora", re.compile(r"bkernel[0-9]+")),
+    ("alma", _CLOUDLINUX),
 )
 # Machines of people inside Red Hat, not of its build system.
 _NOT_BUILDING = re.compile(r"\.(?:lab|usersys|users|devel|hosts|ctm)\.")
-_CLOUDLINUX = re.compile(r"(?:koji\.corp|build)\.cloudlinux\.com")
 _ANONYMOUS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{12}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+# A host that an archive of mails or a page hid.
+_HIDDEN = re.compile(r"[x.*]*")
+# The at sign, or what is put in its place against collectors of addresses.
+_AT = re.compile(r"@|_at_| at | ?[\[(]at[\])] ?")
 _ANONYMOUS_CUT = re.compile(r"[0-9a-f]{6,31}")
 
 
@@ -40,7 +47,8 @@ class Builder:
     """`text` as it stands there; `user` and `host`, "" when cut; `cut`: the line ends in it.
 
     `distro`: whose host it is, None when it is nobody's.  `anonymous`: the host is a hash or an
-    address, as several distributions have them.  `trusted`: the account is a build system's.
+    address, as several distributions have them, or hidden.  `trusted`: the account is of a build
+    system.
     """
 
     text: str
@@ -54,13 +62,15 @@ class Builder:
 
 def builder_of(banner: Banner | None) -> Builder | None:
     """The builder that a banner names; None when it names none."""
-    if banner is None or "@" not in banner.builder:
+    text = (banner.builder or banner.compiler) if banner else ""
+    at = _AT.search(text)
+    if banner is None or at is None or not text[: at.start()].isalnum():
         return None
-    text = banner.builder
-    cut = f"{text})" not in banner.raw
-    user, _, host = text.rstrip(".>…" if cut else "").partition("@")
-    distro = _owner(host, cut)
-    numbered = _ANONYMOUS.fullmatch(host) or (cut and _ANONYMOUS_CUT.fullmatch(host))
+    cut = f"{text})".replace(" ", "") not in banner.raw.replace(" ", "")
+    user, host = text[: at.start()], text[at.end() :].replace(" ", "").rstrip(".>…" if cut else "")
+    distro = "centos" if user == "buildcentos" else _owner(host, cut)
+    hidden = _ANONYMOUS.fullmatch(host) or _HIDDEN.fullmatch(host)
+    numbered = hidden or (cut and _ANONYMOUS_CUT.fullmatch(host))
     early_alma = user == "root" and _CLOUDLINUX.fullmatch(host)
     return Builder(
         text=text,
@@ -74,10 +84,9 @@ def builder_of(banner: Banner | None) -> Builder | None:
 
 
 def _owner(host: str, cut: bool) -> str | None:
-    if _ORACLE.fullmatch(host):
-        return "oracle"
-    if _CLOUDLINUX.fullmatch(host):
-        return "alma"  # CloudLinux's own kernels say lve
+    for distro, whole in _HOSTS:
+        if whole.fullmatch(host):
+            return distro
     if _NOT_BUILDING.search(host):
         return None
     for distro, domain, enough in _DOMAINS:

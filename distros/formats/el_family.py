@@ -90,8 +90,9 @@ def _nobody(why: str, word: str) -> Judgement:
 
 def _by_host(name: ElName, builder: Builder, release: str) -> Judgement:
     distro = builder.distro or ""
-    if distro == "centos" and name.major == "8" and name.between:
-        distro = "centos-stream"  # built at the same hosts; only its kernels are of no minor
+    ended = name.minor is not None and name.minor > _LAST_CENTOS
+    if distro == "centos" and name.major == "8" and (name.between or ended):
+        distro = "centos-stream"  # built at the same hosts
     reason = f"{builder.host} is a build host of {TITLES[distro]}"
     if name.tail and distro in ("rhel", "centos-stream"):
         return _nobody(f"{reason}, which has no releases with {name.tail}", release)
@@ -147,7 +148,7 @@ def _possible(name: ElName) -> tuple[str, ...]:
         return ("oracle",) if name.tail else ("rhel", "centos", "oracle")
     if name.tail:
         return ("rocky", "oracle")
-    if name.between:
+    if name.between or (name.major in ("9", "10") and "_" not in name.version):
         return ("centos-stream", "rhel", "alma")
     centos = name.major == "8" and name.minor is not None and name.minor <= _LAST_CENTOS
     return ("rhel", "centos", "rocky", "alma", "oracle") if centos else (

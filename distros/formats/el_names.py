@@ -101,7 +101,7 @@ def parse(release: str) -> ElName | None:
     tail = parts.get("tail", "")
     numbers = [int(number) for number in build.removeprefix("rt").split(".")]
     separate_rt = bool(rt) or tag == "el6rt"
-    # el5 and el6 call them kernel all the same.
+    # centosplus of 5 and 6 is called kernel all the same.
     stem = "kernel-rt" if separate_rt else "kernel-plus" if plus and major == "7" else "kernel"
     kind = "rt" if separate_rt else "alt" if tag == "el7a" else "plus" if plus else ""
     usual = tag == "el6rt" or version in _LINES.get(tag, ())
@@ -174,11 +174,5 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
 
 
 def layout(kernel: Kernel) -> Layout:
-    """As in packages of 6 to 10.  The source folder of 5 follows from its spec, not seen."""
-    name = parse(kernel.uname)
-    root = None
-    if name is not None and kernel.arch:
-        upstream = name.version.split("-", 1)[0]
-        inner = upstream if name.major == "5" else name.version
-        root = f"usr/src/debug/kernel-{inner}/linux-{inner}.{kernel.arch}"
-    return debuginfo_layout(kernel.uname, source_root=root)
+    """As in packages of 6 to 10; those of 5 by their spec."""
+    return debuginfo_layout(kernel.uname)

@@ -43,12 +43,11 @@ def basearch(arch: str | None) -> str:
     return "i386" if arch == "i686" else arch or "*"
 
 
-def debuginfo_layout(
-    uname: str, *, vmlinux: str = "vmlinux", source_root: str | None = None
-) -> Layout:
+def debuginfo_layout(uname: str, *, vmlinux: str = "vmlinux") -> Layout:
     """As in the kernel-debuginfo packages of Red Hat's family, Fedora and those made from them.
 
-    Since /lib is a link to /usr/lib, a package may have either below usr/lib/debug.
+    Since /lib is a link to /usr/lib, a package may have either below usr/lib/debug.  The sources
+    are plain files; the names of the folder and of `linux-...` in it differ from era to era.
     """
     modules = rf"usr/lib/debug/(?:usr/)?lib/modules/{re.escape(uname)}"
     return Layout(
@@ -58,5 +57,4 @@ def debuginfo_layout(
         ),
         system_map=re.compile(rf"usr/lib/debug/boot/System\.map-{re.escape(uname)}"),
         source_files=re.compile(r"usr/src/debug/[^/]+/(?:.*/)?linux-[^/]+/.+"),
-        source_root=source_root,
     )

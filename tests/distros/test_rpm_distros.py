@@ -189,26 +189,33 @@ def test_other_variants_of_the_package_and_stripped_files_are_not_wanted() -> No
 
 
 @pytest.mark.parametrize(
-    ("distro", "uname", "root"),
+    "path",
     [
-        (
-            "rhel",
-            "4.18.0-305.el8.x86_64",
-            "usr/src/debug/kernel-4.18.0-305.el8/linux-4.18.0-305.el8.x86_64",
-        ),
-        ("rhel", "2.6.18-371.el5xen", "usr/src/debug/kernel-2.6.18/linux-2.6.18.x86_64"),
-        (
-            "fedora",
-            "6.8.7-300.fc40.x86_64",
-            "usr/src/debug/kernel-6.8.7/linux-6.8.7-300.fc40.x86_64",
-        ),
+        "usr/src/debug/kernel-4.18.0-305.el8/linux-4.18.0-305.el8.x86_64/fs/xfs/xfs_super.c",
+        "usr/src/debug/kernel-2.6.18/linux-2.6.18.x86_64/fs/xfs/xfs_super.c",
+        "usr/src/debug/kernel-6.8.7/linux-6.8.7-300.fc40.x86_64/fs/xfs/xfs_super.c",
     ],
 )
-def test_where_the_sources_lie(distro: str, uname: str, root: str) -> None:
-    layout = catalog()[distro].layout(kernel(distro, uname, "x86_64"))
-    assert layout.source_root == root
-    file = f"{root}/fs/xfs/xfs_super.c"
-    assert layout.classify(file) == (MemberKind.SOURCE_FILE, "xfs_super.c")
+def test_sources_are_plain_files(path: str) -> None:
+    layout = catalog()["rhel"].layout(kernel("rhel", "4.18.0-305.el8.x86_64"))
+    assert layout.classify(path) == (MemberKind.SOURCE_FILE, "xfs_super.c")
+
+
+@pytest.mark.parametrize(
+    ("uname", "differs"),
+    [
+        ("4.1.12-124.92.3.el7uek.x86_64", True),
+        ("4.14.35-2047.537.2.1.el7uek.x86_64", True),
+        ("4.14.35-2047.537.3.el7uek.x86_64", False),
+        ("5.4.17-2136.310.7.1.el8uek.x86_64", True),
+        ("5.4.17-2136.332.2.el8uek.x86_64", False),
+        ("5.15.0-206.153.7.1.el8uek.x86_64", False),
+        ("4.18.0-477.10.1.el8_8.x86_64", False),
+    ],
+)
+def test_oracle_kernels_whose_build_ids_differ(uname: str, differs: bool) -> None:
+    assert catalog()["oracle"].build_id_differs(kernel("oracle", uname)) is differs
+    assert not catalog()["rhel"].build_id_differs(kernel("rhel", "4.18.0-305.el8.x86_64"))
 
 
 PIECES = st.sampled_from(
