@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernsym.cache.atomic import replace_link, write_atomic
-from kernsym.cache.bundle import Bundle, BundleFile, decode, encode
+from kernsym.cache.bundle import Bundle, BundleFile, FileRole, decode, encode
 from kernsym.cache.index import Index
 from kernsym.cache.locks import hold
 from kernsym.distros import Kernel, KernsymError, PackageRef, Unusable
@@ -107,7 +107,7 @@ class Store:
                     source_prefix=held.source_prefix or bundle.source_prefix,
                 )
             for file in bundle.files:
-                if file.build_id:
+                if file.build_id and file.role is not FileRole.STRIPPED:  # its pair has the same
                     replace_link(self._link(file.build_id), self.folder(kernel) / file.path)
             write_atomic(self.folder(kernel) / _MANIFEST, encode(bundle))
         self.index.remember_banner(bundle.verification.banner, kernel.key)

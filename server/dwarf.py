@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import itertools
 import os.path
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from elftools.elf.elffile import ELFFile
 
 # Enough for a hundred compile units; the largest vmlinux has 0.3 GB of them.
 _HEAD = 4 << 20
+_MOST_UNITS = 500
 _SECTIONS = {
     "debug_info_sec": ".debug_info",
     "debug_abbrev_sec": ".debug_abbrev",
@@ -59,7 +61,7 @@ def _first_units(elf: ELFFile) -> Iterator[tuple[str, str]]:
         ),
         **{key: sections.get(key) for key in _ARGUMENTS},
     )
-    for unit in dwarf.iter_CUs():
+    for unit in itertools.islice(dwarf.iter_CUs(), _MOST_UNITS):
         attributes = unit.get_top_DIE().attributes
         if "DW_AT_comp_dir" in attributes and "DW_AT_name" in attributes:
             folder = os.path.normpath(attributes["DW_AT_comp_dir"].value.decode())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kernsym.cache import Bundle, Store
-from kernsym.cache.messages import Event, SymbolsRequest
+from kernsym.cache.messages import Event, Part, SymbolsRequest
 from kernsym.distros import (
     CouldNotFindOut,
     Fetch,
@@ -40,19 +39,15 @@ DEBUGINFO = (Role.DEBUGINFO,)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with contextlib.closing(Store(tmp_path / "store")) as opened:
-        yield opened
-
-
-@pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two distributions that cannot tell their kernels apart; `near` is the likelier."""
     near = small.distro("near", 1, DEBUGINFO, certain=False)
     small.register(monkeypatch, small.distro("far", 2, DEBUGINFO, certain=False), near)
 
 
-def ask(store: Store, fingerprint: Fingerprint, *folders: Path | str) -> tuple[Bundle, list[Event]]:
+def ask(
+    store: Store, fingerprint: Fingerprint, *folders: Path | str, part: Part = Part.SYMBOLS
+) -> tuple[Bundle, list[Event]]:
     """The bundle for a fingerprint, from packages in folders, and the job's events."""
 
     async def run() -> tuple[Bundle, list[Event]]:
@@ -71,7 +66,7 @@ def ask(store: Store, fingerprint: Fingerprint, *folders: Path | str) -> tuple[B
         )
         async with Upstream(store.root / "pages", QUICK) as upstream:
             symbols = Symbols(store, JobBoard(), Packages(store, upstream, config))
-            request = SymbolsRequest(fingerprint=fingerprint)
+            request = SymbolsRequest(fingerprint=fingerprint, part=part)
             events = [event async for event in symbols.start(request).follow()]
             if events[-1].problem is not None:
                 raise events[-1].problem.as_error()
