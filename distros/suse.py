@@ -222,7 +222,9 @@ def layout(kernel: Kernel) -> Layout:
     """Of SLES 10 to 15, and of the later ones, where all is below /usr."""
     uname = re.escape(kernel.uname)
     modules = rf"(?:usr/)?lib/modules/{uname}"
-    line = ".".join(map(str, _numbers(kernel)[: 3 if _numbers(kernel)[0] == 2 else 2]))
+    numbers, version = _numbers(kernel), kernel.version.split("-", 1)[0]
+    line = f"linux-{'.'.join(map(str, numbers[: 3 if numbers[0] == 2 else 2]))}"
+    sources = f"usr/src/debug/kernel-{kernel.flavour}-{version}"
     return Layout(
         vmlinux=re.compile(
             rf"usr/lib/debug/(?:boot/vmlinux-{uname}|{modules}/vmlinux)(?:\.debug)?"
@@ -233,10 +235,9 @@ def layout(kernel: Kernel) -> Layout:
             r"(?:\.xz|\.zst|\.gz)?"
         ),
         system_map=re.compile(rf"boot/System\.map-{uname}|{modules}/System\.map"),
-        source_files=re.compile(
-            rf"usr/src/debug/kernel-{re.escape(kernel.flavour)}-[^/]+/linux-{re.escape(line)}/.+"
-        ),
-        source_root="usr/src/debug",
+        source_files=re.compile(rf"{re.escape(sources)}[^/]*/{re.escape(line)}/.+"),
+        # Later the folder has the whole release in its name, with the rebuild number.
+        source_root=f"{sources}/{line}" if numbers < _IMAGE_IN_BASE[1] else None,
     )
 
 

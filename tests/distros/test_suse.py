@@ -238,6 +238,17 @@ def test_the_layout(uname: str, path: str, kind: MemberKind | None) -> None:
     assert (found and found[0]) == kind
 
 
+@pytest.mark.parametrize(
+    ("uname", "root"),
+    [
+        ("3.0.101-0.15-default", "usr/src/debug/kernel-default-3.0.101/linux-3.0"),
+        ("5.3.18-59.27-default", None),  # only the package knows its rebuild number
+    ],
+)
+def test_where_the_sources_lie(uname: str, root: str | None) -> None:
+    assert SUSE.layout(kernel(uname)).source_root == root
+
+
 def test_an_undecided_one_names_what_could_be_tried() -> None:
     verdict = identify(Fingerprint(release="5.6.6-212-default", version="#1 SMP (09cfe02)"))
     assert (verdict.outcome, verdict.candidates) == (Outcome.AMBIGUOUS, ("sles",))
