@@ -33,7 +33,7 @@ _UNAME = re.compile(
     r"-(?P<flavour>[a-z0-9]+(?:[-_][a-z0-9]+)*)"
 )
 # Every kernel that the Open Build Service made says so, of whatever project it is.
-_BUILDER = re.compile(r"geeko(?:@|_at_|\(at\))buildhost")
+_BUILDER = re.compile(r"geeko(?:@|_at_| at | ?[\[(]at[\])] ?)buildhost")
 _COMPILER = re.compile(r"SUSE ?Linux|openSUSE", re.IGNORECASE)
 _COMMIT = re.compile(r"\((?P<commit>[0-9a-f]{7})\)\s*\Z")
 _OF_A_PROJECT = re.compile(r"\.g[0-9a-f]{7,}\b|-rc[0-9]|-git[0-9]")

@@ -45,18 +45,18 @@ _UNAME = re.compile(
     r"(?=.{1,64}\Z)(?P<base>[0-9]+\.[0-9]+\.[0-9]+)-(?P<abi>[0-9]{1,4})"
     r"-(?P<flavour>[a-z0-9]+(?:-[a-z0-9]+)*)"
 )
-_NUMBER = re.compile(r"#(?P<number>\S+?)-Ubuntu\b")
+_NUMBER = re.compile(r"[#\s](?P<number>[0-9]\S*?)-Ubuntu\b")  # pages lose the hash sign
 # Upload, backport, and the marks of certified builds.  Others (`+lp123`, `~test`) are of PPAs.
 _PUBLISHED = re.compile(
     r"(?=.{1,40}\Z)[0-9]+(?:\.[0-9]+)*(?:~(?:(?P<release>[0-9]{2}\.[0-9]{2})(?:\.[0-9]+)?"
     r"|(?P<codename>[a-z]{5,8})[0-9]+))?(?:\+(?:fips)?[0-9]+)?"
 )
-_BUILDER = re.compile(r"buildd(?:@|_at_|\(at\))(?P<host>[\w.-]+)")
+_BUILDER = re.compile(r"buildd(?:@|_at_| at | ?[\[(]at[\])] ?)(?P<host>[\w.-]+)")
 # Edgy's builds ran as root.
 _ROOT_BUILDERS = re.compile(r"root@(?:palmer|rothera|terranova|vernadsky|yellow)")
 _ROOT_LINE = (2, 6, 17)
 _COMPILED_FOR = re.compile(r"Ubuntu [^()]*~(?P<release>[0-9]{2}\.[0-9]{2})")
-_HOST_PORT = re.compile(r"-(?P<port>amd64|ppc64el|s390x|riscv64)-")
+_HOST_PORT = re.compile(r"(?:\A|-)(?P<port>amd64|ppc64el|s390x|riscv64)-")
 _MACHINES = {"amd64": "x86_64", "ppc64el": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
 # Flavours that i386 had as well, on builders that call themselves amd64.
 _ON_I386 = re.compile(r"generic(?:-pae)?|lowlatency|virtual|server|[36]86|preempt|rt|xen|openvz")
@@ -68,7 +68,7 @@ def recognise(evidence: Evidence) -> Claim | None:
     banner = evidence.banner
     builder, compiler = (banner.builder, banner.compiler) if banner else ("", "")
     name = _UNAME.fullmatch(evidence.release)
-    number = _NUMBER.search(evidence.version)
+    number = _NUMBER.search(evidence.version or (banner.raw if banner else ""))
     trailer = banner.trailer if banner else ""
     genuine = _BUILDER.fullmatch(builder) is not None
     if not (number or genuine or "Ubuntu" in f"{trailer} {compiler}"):
@@ -100,7 +100,7 @@ def _with_builder(
     stem, flavour = f"{name['base']}-{name['abi']}.", name["flavour"]
     signature = trailer.removeprefix("Ubuntu ").split()[:1] if "Ubuntu " in trailer else []
     if number:
-        version, said = stem + number["number"], number[0]
+        version, said = stem + number["number"], number[0].strip()
     elif signature and signature[0].startswith(stem) and signature[0].endswith(f"-{flavour}"):
         version, said = signature[0].removesuffix(f"-{flavour}"), trailer
     else:
@@ -153,7 +153,7 @@ def _arch(name: re.Match[str], form: re.Match[str], banner: Banner | None) -> st
     """
     built = _BUILDER.fullmatch(banner.builder) if banner else None
     port = _HOST_PORT.search(built["host"]) if built else None
-    if port is None:
+    if port is None or name["flavour"].startswith("powerpc"):
         return None
     had_i386 = line_of(name["base"]) <= _LAST_WITH_I386 or form["release"] == "18.04"
     if port["port"] == "amd64" and had_i386 and _ON_I386.fullmatch(name["flavour"]):
