@@ -21,6 +21,11 @@ from kernsym.distros.formats.rpm_names import (
     rpm_arch,
 )
 
+# The first year's UEK, which does not say so; Red Hat has no release 100 of 2.6.32.
+_FIRST_UEK = re.compile(
+    rf"(?P<version>2\.6\.32)-(?P<build>100\.{NUMBERS})\.el(?P<major>[56])(?P<kind>)"
+    rf"(?P<variant>debug)?(?:\.(?P<arch>{ARCH}))?"
+)
 # The first releases whose build IDs are equal again; of UEK 4 there is none.
 _FIRST_EQUAL = {"4.1.12": (10**9,), "4.14.35": (2047, 537, 3), "5.4.17": (2136, 332, 2)}
 _FLAT = "https://oss.oracle.com"
@@ -32,10 +37,11 @@ _UEK = re.compile(
 
 def recognise(evidence: Evidence) -> Claim | None:
     """Certain for UEK, unless somebody else built it; for RHCK see `el_family`."""
-    name = match_name(_UEK, evidence.release)
-    if name is None:
-        return el_family.claim(evidence, "oracle") or _other_uek(evidence.release)
+    name = _uek(evidence.release)
     builder = builder_of(evidence.banner)
+    unmarked = name is not None and not name["kind"]
+    if name is None or (unmarked and not (builder and builder.distro == "oracle")):
+        return el_family.claim(evidence, "oracle") or _other_uek(evidence.release)
     ours = builder is None or (
         builder.trusted and (builder.distro == "oracle" or builder.anonymous or builder.cut)
     )
@@ -47,11 +53,15 @@ def recognise(evidence: Evidence) -> Claim | None:
         release=name["major"],
         arch=rpm_arch(name["arch"] or evidence.arch),
         uname=evidence.release,
-        flavour="-".join(word for word in (name["kind"], name["variant"]) if word),
+        flavour="-".join(word for word in (name["kind"] or "uek", name["variant"]) if word),
         version=f"{name['version']}-{name['build']}.el{name['major']}{name['kind']}",
     )
     proof = (evidence.release, *((builder.text,) if builder else ()))
-    return Claim(kernel=kernel, reason="only Oracle's own kernels have uek in it", evidence=proof)
+    return Claim(kernel=kernel, reason="it is an Unbreakable Enterprise Kernel", evidence=proof)
+
+
+def _uek(release: str) -> re.Match[str] | None:
+    return match_name(_UEK, release) or match_name(_FIRST_UEK, release)
 
 
 def _other_uek(release: str) -> Claim | None:
@@ -66,10 +76,10 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
 
     The names of 64k kernels and of what ueknext's variants share are by analogy.
     """
-    name = _UEK.fullmatch(kernel.uname)
+    name = _uek(kernel.uname)
     if name is None:
         return el_names.packages(kernel)
-    stem, variant = f"kernel-{name['kind']}", name["variant"] or ""
+    stem, variant = f"kernel-{name['kind'] or 'uek'}", name["variant"] or ""
     named = stem + (variant if variant.startswith("64k") else f"-{variant}" if variant else "")
     return (
         rpm(Role.DEBUGINFO, f"{named}-debuginfo", kernel.version, kernel.arch),

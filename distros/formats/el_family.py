@@ -53,7 +53,9 @@ def claim(evidence: Evidence, distro: str) -> Claim | None:
     if not judged.distros:
         return Claim(unsupported=_LOCAL, reason=judged.reason, evidence=judged.words)
     if distro not in judged.distros:
-        return Claim(rejected=True, reason=judged.reason, evidence=judged.words)
+        nobody = f"{release} is no name of {TITLES[distro]}'s"
+        reason = judged.reason if judged.certain else nobody
+        return Claim(rejected=True, reason=reason, evidence=judged.words)
     kernel = kernel_of(name, distro, release, evidence.arch)
     if judged.certain:
         return Claim(kernel=kernel, reason=judged.reason, evidence=judged.words)
@@ -70,7 +72,7 @@ def judge(name: ElName, evidence: Evidence) -> Judgement:
     builder = builder_of(evidence.banner)
     compiler = evidence.banner.compiler if evidence.banner else ""
     if builder is None:
-        return _by_name(name, evidence, f"{evidence.release} without its builder")
+        return _by_name(name, evidence, "without its builder nothing tells them apart")
     if not builder.trusted:
         return _nobody(f"it was built by {builder.text}", builder.text)
     if evidence.banner and evidence.banner.complete and "Red Hat" not in compiler:
@@ -117,7 +119,7 @@ def _by_compiler(name: ElName, builder: Builder, compiler: str, evidence: Eviden
             "a release between the minors of RHEL is Stream's",
         )
     if found is None:
-        return _by_name(name, evidence, f"the build host {builder.host} is nobody's in particular")
+        return _by_name(name, evidence, f"{builder.text} is nobody's in particular")
     distro, word, reason = found
     return Judgement(distros=(distro,), reason=reason, words=(word, builder.text), certain=True)
 
@@ -137,7 +139,7 @@ def _by_name(name: ElName, evidence: Evidence, missing: str) -> Judgement:
     elif _EASTERN.search(evidence.version):
         distros.sort(key=lambda distro: distro not in ("rhel", "alma"))
     titles = ", ".join(TITLES[distro] for distro in distros)
-    reason = f"{missing} may be of {titles}: only the build host tells them apart"
+    reason = f"{evidence.release} may be of {titles}: {missing}"
     return Judgement(distros=tuple(distros), reason=reason, words=(evidence.release,))
 
 

@@ -20,10 +20,9 @@ def in_order(
 ) -> tuple[Source, ...]:
     """What the configuration and the machine name for the kernel's distribution, then our own."""
     ours = [s for s in given if s.kind in _KINDS and s.distro in (kernel.distro, "*")]
-    places = {(source.kind, source.url.rstrip("/")): source for source in (*built_in, *ours[::-1])}
-    return tuple(
-        dict.fromkeys(places[source.kind, source.url.rstrip("/")] for source in (*ours, *built_in))
-    )
+    named = {source.url.rstrip("/") for source in ours}
+    others = [source for source in built_in if source.url.rstrip("/") not in named]
+    return tuple(dict.fromkeys((*ours, *others)))
 
 
 def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> PackageRef | None:
