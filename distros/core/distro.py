@@ -132,6 +132,8 @@ class Distro:
     not publish it.  `locate_all`, where given, is asked instead: every package at a source that
     fits, best first, () for none; for evidence that does not tell the exact version.
 
+    `named(file)`: the kernel whose package a file is named after; None: not this distribution's.
+
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
     as the distribution's own package `keyring_package` installs them.
     """
@@ -144,6 +146,7 @@ class Distro:
     locate: Callable[[Package, Kernel, Source, Fetch], PackageRef | None]
     layout: Callable[[Kernel], Layout]
     locate_all: Callable[[Package, Kernel, Source, Fetch], tuple[PackageRef, ...]] | None = None
+    named: Callable[[str], Kernel | None] | None = None
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""
