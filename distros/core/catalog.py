@@ -82,6 +82,25 @@ def identify(fingerprint: Fingerprint) -> Verdict:
     return judge(claims, evidence)
 
 
+def identify_package(file: str) -> Verdict | None:
+    """The verdict on the file name of a package; None when no distribution names one so."""
+    found = [
+        (distro, kernel)
+        for distro in dict.fromkeys(catalog().values())
+        if distro.named is not None and (kernel := distro.named(file)) is not None
+    ]
+    if len(found) != 1:
+        return None
+    ((distro, kernel),) = found
+    return Verdict(
+        outcome=Outcome.IDENTIFIED,
+        reason=f"it is named as {distro.title} names its packages",
+        evidence=(file,),
+        kernel=kernel,
+        candidates=(kernel.distro,),
+    )
+
+
 def gather(fingerprint: Fingerprint) -> Evidence | None:
     """The fingerprint with its banner taken apart; None when it shows no release at all.
 

@@ -150,6 +150,7 @@ class Distro:
 
     `build_id_differs(kernel)`: its published vmlinux has another build ID than the kernel that
     runs, so that only the banner proves it.
+    `named(file)`: the kernel whose package a file is named after; None: not this distribution's.
 
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
     as the distribution's own package `keyring_package` installs them.
@@ -164,6 +165,7 @@ class Distro:
     layout: Callable[[Kernel], Layout]
     locate_all: Callable[[Package, Kernel, Source, Fetch], tuple[PackageRef, ...]] | None = None
     build_id_differs: Callable[[Kernel], bool] = lambda kernel: False
+    named: Callable[[str], Kernel | None] | None = None
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""
