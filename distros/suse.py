@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Source
-from kernsym.distros.core.kernel import Kernel
+from kernsym.distros.core.kernel import Fingerprint, Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, PackageRef, Role
 from kernsym.distros.formats import listing, rpm_md, suse_repositories
@@ -38,6 +38,12 @@ _COMPILER = re.compile(r"SUSE ?Linux|openSUSE", re.IGNORECASE)
 _COMMIT = re.compile(r"\((?P<commit>[0-9a-f]{7})\)\s*\Z")
 _OF_A_PROJECT = re.compile(r"\.g[0-9a-f]{7,}\b|-rc[0-9]|-git[0-9]")
 
+_FILE = re.compile(
+    r"kernel-(?P<flavour>[a-z0-9_]+)(?:-(?:base|extra|optional))?(?:-debuginfo|-debugsource)?"
+    r"-(?P<version>[0-9.]+)-(?P<number>(?:lp[0-9]+\.)?[0-9]+(?:\.[0-9]+)*)"
+    r"\.(?P<arch>[a-z0-9_]+?)(?:\.rpm)?"
+)
+
 # Until then the whole release of the rpm stands in the name.
 _FIRST_WITH_COUNTER = (2, 6, 27)
 # Between these, kernel-F-base has the image; to the end of SLES 12 it may have it.
@@ -48,6 +54,7 @@ _RPM_ARCHES = {
     "i386": ("i586", "i686"), "i586": ("i586", "i686"), "i686": ("i586", "i686"),
     "ppc64": ("ppc64", "ppc"), "armv7l": ("armv7hl",), "armv6l": ("armv6hl",),
 }  # fmt: skip
+_MACHINES = {word: machine for machine, words in _RPM_ARCHES.items() for word in words}
 
 
 def recognise(evidence: Evidence) -> Claim | None:
@@ -114,6 +121,26 @@ def _kernel(evidence: Evidence, name: re.Match[str], product: Product | None) ->
     )
 
 
+def named(file: str) -> Kernel | None:
+    """The kernel of a package `NAME-VERSION-RELEASE.ARCH`, if a product has that number."""
+    found = _FILE.fullmatch(file)
+    if found is None or found["arch"] in ("src", "nosrc", "noarch"):
+        return None
+    flavour, number = found["flavour"], found["number"]
+    if _version_numbers(found["version"]) >= _FIRST_WITH_COUNTER:
+        number = number.rpartition(".")[0]  # the last one counts rebuilds
+    name = _UNAME.fullmatch(f"{found['version']}-{number}-{flavour}")
+    product = product_of(f"{found['version']}-{number}", flavour)
+    if name is None or product is None or flavour not in FLAVOURS:
+        return None
+    machine = _MACHINES.get(found["arch"], found["arch"])
+    fingerprint = Fingerprint(release=name[0])
+    evidence = Evidence(
+        fingerprint=fingerprint, banner=None, release=name[0], version="", arch=machine
+    )
+    return _kernel(evidence, name, product)
+
+
 def packages(kernel: Kernel) -> tuple[Package, ...]:
     """The debuginfo, the packages that may have the stripped half in order, and the sources."""
     flavour, numbers = f"kernel-{kernel.flavour}", _numbers(kernel)
@@ -130,7 +157,11 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
 
 
 def _numbers(kernel: Kernel) -> tuple[int, ...]:
-    return tuple(map(int, kernel.version.split("-", 1)[0].split(".")[:3]))
+    return _version_numbers(kernel.version.split("-", 1)[0])
+
+
+def _version_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in version.split(".")[:3] if word.isdecimal())
 
 
 def _has_counter(kernel: Kernel) -> bool:
@@ -251,5 +282,6 @@ DISTRO = Distro(
     locate=locate,
     locate_all=locate_all,
     layout=layout,
+    named=named,
     keyrings=suse_repositories.KEYRINGS,
 )

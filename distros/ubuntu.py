@@ -1,7 +1,6 @@
 """Ubuntu: the name and the number of the build make the package's version; the symbols are ddebs.
 
-`5.15.0-91-generic` built as `#101~20.04.1-Ubuntu` is version 5.15.0-91.101~20.04.1.  Facts:
-wiki.ubuntu.com/Kernel, the linux source package's debian.master, ddebs.ubuntu.com.
+`5.15.0-91-generic` built as `#101~20.04.1-Ubuntu` is version 5.15.0-91.101~20.04.1.
 """
 
 from __future__ import annotations
@@ -11,16 +10,17 @@ from collections.abc import Iterator, Sequence
 
 from kernsym.distros.core.banner import Banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Source
-from kernsym.distros.core.kernel import Kernel
+from kernsym.distros.core.kernel import Fingerprint, Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, PackageRef, Role
 from kernsym.distros.formats import apt_archive, launchpad, listing
-from kernsym.distros.formats.deb_ports import port_of_machine
+from kernsym.distros.formats.deb_ports import machine_of_port, port_of_machine
 from kernsym.distros.formats.ubuntu_packages import (
     FLAVOUR,
     Build,
     debug_names,
     line_of,
+    named_after,
     source_name,
 )
 from kernsym.distros.formats.ubuntu_releases import CODENAMES, LINES
@@ -57,7 +57,6 @@ _ROOT_BUILDERS = re.compile(r"root@(?:palmer|rothera|terranova|vernadsky|yellow)
 _ROOT_LINE = (2, 6, 17)
 _COMPILED_FOR = re.compile(r"Ubuntu [^()]*~(?P<release>[0-9]{2}\.[0-9]{2})")
 _HOST_PORT = re.compile(r"(?:\A|-)(?P<port>amd64|ppc64el|s390x|riscv64)-")
-_MACHINES = {"amd64": "x86_64", "ppc64el": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
 # Flavours that i386 had as well, on builders that call themselves amd64.
 _ON_I386 = re.compile(r"generic(?:-pae)?|lowlatency|virtual|server|[36]86|preempt|rt|xen|openvz")
 _NO_VERSION = re.compile(r"(?:#[0-9]*)?[\sA-Z_]*(?:\.\.\.|[>…])?")
@@ -158,7 +157,21 @@ def _arch(name: re.Match[str], form: re.Match[str], banner: Banner | None) -> st
     had_i386 = line_of(name["base"]) <= _LAST_WITH_I386 or form["release"] == "18.04"
     if port["port"] == "amd64" and had_i386 and _ON_I386.fullmatch(name["flavour"]):
         return None
-    return _MACHINES[port["port"]]
+    return machine_of_port(port["port"])
+
+
+def named(file: str) -> Kernel | None:
+    """The kernel that a package's file name tells, judged as its utsname would be."""
+    found = named_after(file)
+    if found is None:
+        return None
+    uname, number, machine = found
+    evidence = Evidence(
+        fingerprint=Fingerprint(release=uname), banner=None, release=uname,
+        version=f"#{number}-Ubuntu", arch=machine,
+    )  # fmt: skip
+    claim = recognise(evidence)
+    return claim.kernel if claim else None
 
 
 def _local(reason: str, word: str) -> Claim:
@@ -281,6 +294,7 @@ DISTRO = Distro(
     sources=sources,
     locate=locate,
     layout=layout,
+    named=named,
     keyrings=(_DBGSYM_KEYRING, _ARCHIVE_KEYRING),
     keyring_package="ubuntu-dbgsym-keyring",
 )

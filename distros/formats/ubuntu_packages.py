@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from kernsym.distros.formats.deb_ports import machine_of_port
+
 # A kernel's first two numbers, or three when it is a 2.6.
 Line = tuple[int, ...]
 # Line -> (last ABI known under the plain name, first ABI known as unsigned).
@@ -55,6 +57,11 @@ _BY_PORT: dict[str, tuple[Line, Line]] = {
 # Flavours that i386 or armhf have too; their kernels are not signed.
 _ON_SMALL_PORTS = ("generic", "lowlatency")
 
+_FILE = re.compile(
+    r"linux-(?:image|modules)(?:-unsigned|-debug|-extra)?"
+    r"-(?P<uname>(?P<stem>[0-9.]+-[0-9]+)-[a-z0-9-]+?)(?:-dbgsym)?"
+    r"_(?P=stem)\.(?P<number>[^_]+)_(?P<port>[a-z0-9]+)\.d?deb"
+)
 _FIRST_DBGSYM: Line = (2, 6, 27)
 _LAST_DEBUG: Line = (2, 6, 31)
 
@@ -123,3 +130,14 @@ def source_name(build: Build) -> str | None:
         build.flavour == "lowlatency" and build.line < _LOWLATENCY_APART
     )
     return f"linux-source-{build.base}" if main and "~" not in build.version else None
+
+
+def named_after(file: str) -> tuple[str, str, str] | None:
+    """The uname, the build number and the processor (`uname -m`) that a package's file name tells.
+
+    >>> named_after("linux-image-5.4.0-1029-aws-dbgsym_5.4.0-1029.30_amd64.ddeb")
+    ('5.4.0-1029-aws', '30', 'x86_64')
+    """
+    found = _FILE.fullmatch(file)
+    machine = machine_of_port(found["port"]) if found else None
+    return (found["uname"], found["number"], machine) if found and machine else None
