@@ -23,13 +23,13 @@ from kernsym.distros import (
     Role,
     catalog,
     identify,
-    normalise_module,
 )
 from kernsym.server.collector import Collector
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.packages import Packages
 from kernsym.server.unpack import extract, extract_sources
 from kernsym.server.verify import VmlinuxIdentity, check
+from kernsym.server.wanted import Wanted
 
 _ROOT = "root"
 _MOST_PASSES = 5
@@ -87,6 +87,8 @@ class Symbols:
     async def _bring_symbols(self, job: Job) -> None:
         async with self._alone(job):
             held = await asyncio.to_thread(self._store.bundle, job.kernel)
+            if held is not None and _satisfies(held, job.wanted):
+                return  # another process has brought it meanwhile
             package = await self._packages.find(job, Role.DEBUGINFO, held)
             root = self._store.folder(job.kernel) / _ROOT
             collector = Collector(job, held, package.package.id, root)
@@ -132,6 +134,8 @@ class Symbols:
             held = await asyncio.to_thread(self._store.bundle, job.kernel)
             if held is None:
                 raise NotIdentified("not-held", "bring the kernel's symbols before its sources")
+            if held.first(FileRole.SOURCE_TREE) is not None:
+                return
             package = await self._packages.find(job, Role.SOURCE, held)
             layout = catalog()[job.kernel.distro].layout(job.kernel)
             root = self._store.folder(job.kernel) / _ROOT
@@ -154,6 +158,8 @@ class Symbols:
             )
             bundle = replace(held, files=(*held.files, file), packages=(*held.packages, package))
             await asyncio.to_thread(self._store.publish, bundle)
+            # Nothing more is wanted from it, unlike from the package of the modules.
+            self._store.package_path(job.kernel, package).unlink(missing_ok=True)
             job.stage("sources", f"{tree.files} files")
 
     @contextlib.asynccontextmanager
@@ -193,9 +199,15 @@ def _certain_kernel(fingerprint: Fingerprint) -> Kernel:
 
 
 def _has(bundle: Bundle, request: SymbolsRequest) -> bool:
+    """Whether a bundle holds what a request asks for."""
     if request.part is Part.SOURCES:
         return bundle.first(FileRole.SOURCE_TREE) is not None
-    if request.all_modules and not bundle.all_modules:
+    wanted = Wanted()
+    wanted.add(request.modules, everything=request.all_modules)
+    return _satisfies(bundle, wanted)
+
+
+def _satisfies(bundle: Bundle, wanted: Wanted) -> bool:
+    if wanted.everything and not bundle.all_modules:
         return False
-    names = {normalise_module(name) for name in request.modules or ()}
-    return names <= {*bundle.modules(), *bundle.absent}
+    return wanted.names() <= {*bundle.modules(), *bundle.absent}

@@ -40,7 +40,9 @@ def test_two_at_once_on_an_empty_store_download_once(
         assert run.returncode == 0, err
         assert_everything_is_there(out)
     assert mirror.hits[DEBUG_PACKAGE] == mirror.hits[SOURCE_PACKAGE] == 1
-    assert any("is bringing the same kernel" in err for _, err in outputs)
+    told = "\n".join(err for _, err in outputs)
+    assert "is bringing the same kernel" in told
+    assert told.count(" verified: ") == len(re.findall(r"sources +\d+ files", told)) == 1
 
 
 def test_printed_command_works_when_pasted(kernsym: Kernsym, tmp_path: Path) -> None:
