@@ -74,12 +74,14 @@ def test_crash_that_is_missing_is_said_before_anything_is_fetched(
     assert not mirror.hits
 
 
-def test_a_stray_startup_file_is_not_executed(kernsym: Kernsym, tmp_path: Path) -> None:
+def test_nothing_beside_the_dump_is_executed(kernsym: Kernsym, tmp_path: Path) -> None:
     beside = tmp_path / "evidence"
     beside.mkdir()
     (beside / ".crashrc").write_text(f"!touch {beside / 'executed'}\n")
+    for module in ("aiohttp", "drgn", "kernsym"):
+        (beside / f"{module}.py").write_text(f"open({str(beside / 'executed')!r}, 'w')\n")
     done = subprocess.run(
-        [sys.executable, "-m", "kernsym.client", "crash", VMCORE],
+        [Path(sys.executable).with_name("kernsym"), "crash", VMCORE],
         input="bt\nquit\n",
         cwd=beside,
         env={**os.environ, **kernsym.environment},
