@@ -25,6 +25,7 @@ from kernsym.distros import (
     identify,
 )
 from kernsym.server.collector import Collector
+from kernsym.server.disk import writing
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.packages import Packages
 from kernsym.server.unpack import extract, extract_sources
@@ -117,7 +118,7 @@ class Symbols:
 
     def _publish_symbols(self, job: Job, package: PackageRef, collector: Collector) -> None:
         assert collector.verification is not None
-        self._store.publish(
+        self._publish(
             Bundle(
                 kernel=replace(job.kernel, build_id=collector.verification.build_id),
                 verification=collector.verification,
@@ -128,6 +129,10 @@ class Symbols:
             )
         )
         job.stage("unpack", f"{len(collector.files)} files held")
+
+    def _publish(self, bundle: Bundle) -> None:
+        with writing(self._store.folder(bundle.kernel) / "manifest.json"):
+            self._store.publish(bundle)
 
     async def _bring_sources(self, job: Job) -> None:
         async with self._alone(job):
@@ -157,7 +162,7 @@ class Symbols:
                 package=package.package.id,
             )
             bundle = replace(held, files=(*held.files, file), packages=(*held.packages, package))
-            await asyncio.to_thread(self._store.publish, bundle)
+            await asyncio.to_thread(self._publish, bundle)
             # Nothing more is wanted from it, unlike from the package of the modules.
             self._store.package_path(job.kernel, package).unlink(missing_ok=True)
             job.stage("sources", f"{tree.files} files")
