@@ -149,13 +149,16 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
 def _built_in(kernel: Kernel) -> Iterator[Source]:
     base = _PUB if int(kernel.release) >= _OLDEST_SERVED else _ARCHIVE
     everything = f"{kernel.release}/Everything/{basearch(kernel.arch)}/debug"
+    keys = rpm_sources.keyrings("fedora", f"fedora-{kernel.release}-primary")
     # repomd.xml is not signed, the packages are; Koji's copies may not be.
     for path in (f"releases/{everything}/tree", f"updates/{everything}"):
         url = f"{base}/{path}"
-        yield Source(distro="fedora", kind="rpm-md", url=url, signature="if-present")
+        yield Source(
+            distro="fedora", kind="rpm-md", url=url, signature="if-present", signed_by=keys
+        )
     version, _, release = kernel.version.partition("-")
     url = f"{_KOJI}/kernel/{version}/{release}/{kernel.arch}"
-    yield Source(distro="fedora", kind="directory", url=url, signature="if-present")
+    yield Source(distro="fedora", kind="directory", url=url, signature="if-present", signed_by=keys)
 
 
 def layout(kernel: Kernel) -> Layout:
@@ -171,5 +174,5 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
-    keyrings=("/etc/pki/rpm-gpg/RPM-GPG-KEY-fedora",),
+    keyrings=rpm_sources.keyrings("fedora", "fedora"),
 )
