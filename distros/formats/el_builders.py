@@ -32,7 +32,7 @@ _HOSTS = (
     ("fedora", re.compile(r"bkernel[0-9]+")),
     ("alma", _CLOUDLINUX),
 )
-# Machines of people inside Red Hat, not of its build system.
+# Machines of people inside Red Hat, not of its build system; until 2005 that ran there too.
 _NOT_BUILDING = re.compile(r"\.(?:lab|usersys|users|devel|hosts|ctm)\.")
 _ANONYMOUS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{12}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 # A host that an archive of mails or a page hid.
@@ -68,7 +68,7 @@ def builder_of(banner: Banner | None) -> Builder | None:
         return None
     cut = f"{text})".replace(" ", "") not in banner.raw.replace(" ", "")
     user, host = text[: at.start()], text[at.end() :].replace(" ", "").rstrip(".>…" if cut else "")
-    distro = "centos" if user == "buildcentos" else _owner(host, cut)
+    distro = "centos" if user == "buildcentos" else _owner(user, host, cut)
     hidden = _ANONYMOUS.fullmatch(host) or _HIDDEN.fullmatch(host)
     numbered = hidden or (cut and _ANONYMOUS_CUT.fullmatch(host))
     early_alma = user == "root" and _CLOUDLINUX.fullmatch(host)
@@ -83,11 +83,11 @@ def builder_of(banner: Banner | None) -> Builder | None:
     )
 
 
-def _owner(host: str, cut: bool) -> str | None:
+def _owner(user: str, host: str, cut: bool) -> str | None:
     for distro, whole in _HOSTS:
         if whole.fullmatch(host):
             return distro
-    if _NOT_BUILDING.search(host):
+    if _NOT_BUILDING.search(host) and user != "bhcompile":
         return None
     for distro, domain, enough in _DOMAINS:
         if host.endswith(domain):
