@@ -49,7 +49,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
-    keyrings=tuple(
-        f"/etc/pki/rpm-gpg/RPM-GPG-KEY-AlmaLinux{name}" for name in ("-10", "-9", "-8", "")
+    keyrings=rpm_sources.keyrings(
+        "alma", "AlmaLinux-10", "AlmaLinux-9", "AlmaLinux-8", "AlmaLinux"
     ),
 )

@@ -116,7 +116,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
-    keyrings=tuple(
-        f"/etc/pki/rpm-gpg/RPM-GPG-KEY-amazon-{name}" for name in ("linux-2023", "linux-2", "ga")
+    keyrings=rpm_sources.keyrings(
+        "amazon-linux", "amazon-linux-2023", "amazon-linux-2", "amazon-ga"
     ),
 )

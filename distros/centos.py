@@ -45,8 +45,7 @@ DISTRO = Distro(
     locate=rpm_sources.locate,
     layout=el_names.layout,
     # The debuginfo repositories of 6 and 7 are signed with keys of their own.
-    keyrings=tuple(
-        f"/etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-{name}"
-        for name in ("6", "7", "Debug-6", "Debug-7", "Official")
+    keyrings=rpm_sources.keyrings(
+        "centos", *(f"CentOS-{name}" for name in ("Debug-6", "Debug-7", "6", "7", "Official"))
     ),
 )

@@ -48,8 +48,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
-    keyrings=(
-        "/etc/pki/rpm-gpg/RPM-GPG-KEY-centosofficial",
-        "/etc/pki/rpm-gpg/RPM-GPG-KEY-CentOS-Official",
+    keyrings=rpm_sources.keyrings(
+        "centos", "centosofficial", "CentOS-Official", "CentOS-Official-SHA256"
     ),
 )

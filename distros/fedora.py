@@ -43,7 +43,6 @@ _UNMARKED = {"2.6.5-1.358": "2", "2.6.9-1.667": "3"}
 _FIRST_WITH_DEBUG = 4  # of the years before no debuginfo packages are known
 _FIRST_WITH_COMMON = 6
 _FIRST_COMMON_BY_ARCH = 11
-_OLDEST_SERVED = 42  # as of 2026; older ones are in the archive
 
 _PUB = "https://dl.fedoraproject.org/pub/fedora/linux"
 _ARCHIVE = "https://archives.fedoraproject.org/pub/archive/fedora/linux"
@@ -142,20 +141,26 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
 
 
 def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
-    """What is given, then release and updates, then Koji, which keeps what it has not collected."""
+    """What is given, then release and updates, served or archived, then Koji.
+
+    The updates hold the newest kernel only; Koji keeps what it has not collected as garbage.
+    """
     return rpm_sources.in_order(kernel, given, list(_built_in(kernel)) if kernel.arch else [])
 
 
 def _built_in(kernel: Kernel) -> Iterator[Source]:
-    base = _PUB if int(kernel.release) >= _OLDEST_SERVED else _ARCHIVE
     everything = f"{kernel.release}/Everything/{basearch(kernel.arch)}/debug"
+    keys = rpm_sources.keyrings("fedora", f"fedora-{kernel.release}-primary")
     # repomd.xml is not signed, the packages are; Koji's copies may not be.
-    for path in (f"releases/{everything}/tree", f"updates/{everything}"):
-        url = f"{base}/{path}"
-        yield Source(distro="fedora", kind="rpm-md", url=url, signature="if-present")
+    for base in (_PUB, _ARCHIVE):
+        for path in (f"releases/{everything}/tree", f"updates/{everything}"):
+            url = f"{base}/{path}"
+            yield Source(
+                distro="fedora", kind="rpm-md", url=url, signature="if-present", signed_by=keys
+            )
     version, _, release = kernel.version.partition("-")
     url = f"{_KOJI}/kernel/{version}/{release}/{kernel.arch}"
-    yield Source(distro="fedora", kind="directory", url=url, signature="if-present")
+    yield Source(distro="fedora", kind="directory", url=url, signature="if-present", signed_by=keys)
 
 
 def layout(kernel: Kernel) -> Layout:
@@ -171,5 +176,5 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
-    keyrings=("/etc/pki/rpm-gpg/RPM-GPG-KEY-fedora",),
+    keyrings=rpm_sources.keyrings("fedora", "fedora"),
 )

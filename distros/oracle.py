@@ -118,5 +118,7 @@ DISTRO = Distro(
     locate=rpm_sources.locate,
     layout=el_names.layout,
     build_id_differs=build_id_differs,
-    keyrings=("/etc/pki/rpm-gpg/RPM-GPG-KEY-oracle",),
+    keyrings=rpm_sources.keyrings(
+        "oraclelinux", "oracle", *(f"oracle-ol{major}" for major in range(6, 11))
+    ),
 )

@@ -104,11 +104,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
-    keyrings=(
-        "/etc/pki/rpm-gpg/RPM-GPG-KEY-redhat-release",
-        *(
-            f"/usr/share/distribution-gpg-keys/redhat/RPM-GPG-KEY-redhat{major}-release"
-            for major in range(5, 11)
-        ),
+    keyrings=rpm_sources.keyrings(
+        "redhat", "redhat-release", *(f"redhat{major}-release" for major in range(5, 11))
     ),
 )

@@ -45,8 +45,5 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
-    keyrings=tuple(
-        f"/etc/pki/rpm-gpg/RPM-GPG-KEY-{name}"
-        for name in ("Rocky-10", "Rocky-9", "Rocky-8", "rockyofficial")
-    ),
+    keyrings=rpm_sources.keyrings("rocky", "Rocky-10", "Rocky-9", "Rocky-8", "rockyofficial"),
 )

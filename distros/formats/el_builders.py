@@ -32,14 +32,13 @@ _HOSTS = (
     ("fedora", re.compile(r"bkernel[0-9]+")),
     ("alma", _CLOUDLINUX),
 )
-# Machines of people inside Red Hat, not of its build system.
+# Machines of people inside Red Hat, not of its build system; until 2005 that ran there too.
 _NOT_BUILDING = re.compile(r"\.(?:lab|usersys|users|devel|hosts|ctm)\.")
 _ANONYMOUS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{12}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-# A host that an archive of mails or a page hid.
-_HIDDEN = re.compile(r"[x.*]*")
+_HIDDEN = re.compile(r"[x.*]*")  # by an archive of mails, or a page
+_ANONYMOUS_CUT = re.compile(r"[0-9a-f]{6,31}")
 # The at sign, or what is put in its place against collectors of addresses.
 _AT = re.compile(r"@|_at_| at | ?[\[(]at[\])] ?")
-_ANONYMOUS_CUT = re.compile(r"[0-9a-f]{6,31}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +65,10 @@ def builder_of(banner: Banner | None) -> Builder | None:
     at = _AT.search(text)
     if banner is None or at is None or not text[: at.start()].isalnum():
         return None
+    # A wrapped line has blanks in it that were not there.
     cut = f"{text})".replace(" ", "") not in banner.raw.replace(" ", "")
     user, host = text[: at.start()], text[at.end() :].replace(" ", "").rstrip(".>…" if cut else "")
-    distro = "centos" if user == "buildcentos" else _owner(host, cut)
+    distro = "centos" if user == "buildcentos" else _owner(user, host, cut)
     hidden = _ANONYMOUS.fullmatch(host) or _HIDDEN.fullmatch(host)
     numbered = hidden or (cut and _ANONYMOUS_CUT.fullmatch(host))
     early_alma = user == "root" and _CLOUDLINUX.fullmatch(host)
@@ -83,11 +83,11 @@ def builder_of(banner: Banner | None) -> Builder | None:
     )
 
 
-def _owner(host: str, cut: bool) -> str | None:
+def _owner(user: str, host: str, cut: bool) -> str | None:
     for distro, whole in _HOSTS:
         if whole.fullmatch(host):
             return distro
-    if _NOT_BUILDING.search(host):
+    if _NOT_BUILDING.search(host) and user != "bhcompile":
         return None
     for distro, domain, enough in _DOMAINS:
         if host.endswith(domain):

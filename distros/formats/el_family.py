@@ -23,6 +23,8 @@ _ORACLE_COMPILER = re.compile(r"\(Red Hat [0-9.]+-[0-9]+(?:\.[0-9]+)*\.0\.[0-9]+
 _ALMA_COMPILER = re.compile(r"\.alma\.[0-9]+")
 _PACIFIC = re.compile(r"\bP[DS]T\b")
 _EASTERN = re.compile(r"\bE[DS]T\b")
+# Of those that began later than RHEL.
+_FIRST_MAJOR = {"centos-stream": 8, "rocky": 8, "alma": 8}
 # The last minor of CentOS Linux 8.
 _LAST_CENTOS = 5
 
@@ -96,6 +98,8 @@ def _by_host(name: ElName, builder: Builder, release: str) -> Judgement:
     if distro == "centos" and name.major == "8" and (name.between or ended):
         distro = "centos-stream"  # built at the same hosts
     reason = f"{builder.host} is a build host of {TITLES[distro]}"
+    if int(name.major) < _FIRST_MAJOR.get(distro, 0):
+        return _nobody(f"{reason}, which has no release {name.major}", release)
     if name.tail and distro in ("rhel", "centos-stream"):
         return _nobody(f"{reason}, which has no releases with {name.tail}", release)
     return Judgement(distros=(distro,), reason=reason, words=(builder.text, release), certain=True)

@@ -11,8 +11,22 @@ from kernsym.distros.core.package import Package, PackageRef
 from kernsym.distros.formats import rpm_md
 from kernsym.distros.formats.listing import find_name
 
+# Where a machine of the distribution has its keys, and where the package of all their keys, which
+# Fedora has, puts them.
+_KEYS = "/etc/pki/rpm-gpg"
+_ALL_KEYS = "/usr/share/distribution-gpg-keys"
 _KINDS = ("rpm-md", "directory")
 _MIRROR_LIST = "/mirror.list"
+
+
+def keyrings(folder: str, *names: str) -> tuple[str, ...]:
+    """The paths that keys of a distribution may have; `names` without `RPM-GPG-KEY-`.
+
+    >>> keyrings("rocky", "Rocky-9")[1]
+    '/usr/share/distribution-gpg-keys/rocky/RPM-GPG-KEY-Rocky-9'
+    """
+    places = (_KEYS, f"{_ALL_KEYS}/{folder}")
+    return tuple(f"{place}/RPM-GPG-KEY-{name}" for place in places for name in names)
 
 
 def in_order(

@@ -119,6 +119,10 @@ def test_where_other_kernels_of_rhel_are(uname: str, arch: str | None, places: l
             [
                 "dl.fedoraproject.org/pub/fedora/linux/releases/43/Everything/x86_64/debug/tree",
                 "dl.fedoraproject.org/pub/fedora/linux/updates/43/Everything/x86_64/debug",
+                "archives.fedoraproject.org/pub/archive/fedora/linux/releases/43/Everything/x86_64"
+                "/debug/tree",
+                "archives.fedoraproject.org/pub/archive/fedora/linux/updates/43/Everything/x86_64"
+                "/debug",
                 "kojipkgs.fedoraproject.org/packages/kernel/6.17.7/300.fc43/x86_64",
             ],
         ),
