@@ -6,7 +6,9 @@ JSONDisk, never pickle: a store may be writable by others than its reader.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import sqlite3
 import time
 from pathlib import Path
 
@@ -28,7 +30,7 @@ class Index:
         self._cache.close()
 
     def remember_banner(self, banner: str, kernel_key: str) -> None:
-        self._cache.set(_banner_key(banner), kernel_key, retry=True)
+        self._set(_banner_key(banner), kernel_key)
 
     def kernel_of_banner(self, banner: str) -> str | None:
         """The key of the kernel with exactly this banner, or None."""
@@ -38,7 +40,7 @@ class Index:
     def remember_miss(self, kernel: Kernel, error: NotPublished) -> None:
         """That nobody publishes it.  Only `NotPublished` can be remembered, by its type."""
         fact = [error.code, error.message, list(error.context), error.hint]
-        self._cache.set(f"miss:{kernel.key}", fact, expire=_MISS_SECONDS, retry=True)
+        self._set(f"miss:{kernel.key}", fact, expire=_MISS_SECONDS)
 
     def miss(self, kernel: Kernel) -> NotPublished | None:
         """The remembered answer that nobody publishes this kernel, while it holds."""
@@ -54,7 +56,7 @@ class Index:
 
     def touch(self, kernel_key: str) -> None:
         """Note that a kernel was used now."""
-        self._cache.set(f"used:{kernel_key}", time.time(), retry=True)
+        self._set(f"used:{kernel_key}", time.time())
 
     def last_use(self, kernel_key: str) -> float | None:
         """When a kernel was last used, in seconds since the epoch."""
@@ -64,6 +66,11 @@ class Index:
     def forget_kernel(self, kernel_key: str, banner: str) -> None:
         self._cache.delete(f"used:{kernel_key}", retry=True)
         self._cache.delete(_banner_key(banner), retry=True)
+
+    def _set(self, key: str, fact: object, expire: float | None = None) -> None:
+        """A fact that a full or read-only disk does not take is done without."""
+        with contextlib.suppress(sqlite3.Error, diskcache.Timeout):
+            self._cache.set(key, fact, expire=expire)
 
 
 def _banner_key(banner: str) -> str:

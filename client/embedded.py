@@ -27,9 +27,7 @@ def embedded_server(
     store: Path, *, config: Path | None = None, offline: bool = False, verbose: bool = False
 ) -> Iterator[ServerApi]:
     """Start a server on `store`, stop it at the end.  Raises `KernsymError` (`embedded-failed`)."""
-    command = [sys.executable, "-P", "-m", "kernsym.server", "--embedded", "--store", str(store)]
-    if sys.version_info < (3, 11):
-        command.remove("-P")  # keeps ./kernsym of the working directory from shadowing us
+    command = [sys.executable, "-m", "kernsym.server", "--embedded", "--store", str(store)]
     if config is not None:
         command += ["--config", str(config)]
     if offline:
@@ -41,6 +39,7 @@ def embedded_server(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if verbose else captured,
+            cwd="/",  # so that nothing beside the dump can pass for a Python module
         )
         try:
             yield ServerApi(_greet(process, token, captured), token)

@@ -45,6 +45,11 @@ class Settings:
 
         return store_folder(self.store, self.table())
 
+    def config_file(self) -> Path | None:
+        """The configuration file that was named, absolute; None: the usual places."""
+        named = self.config or os.environ.get("KERNSYM_CONFIG")
+        return Path(named).absolute() if named else None
+
     def server_url(self) -> str | None:
         return self.server or os.environ.get("KERNSYM_URL") or None
 
@@ -62,6 +67,9 @@ class Settings:
         from kernsym.client.embedded import embedded_server
 
         with embedded_server(
-            self.store_folder(), config=self.config, offline=self.offline, verbose=self.verbose
+            self.store_folder(),
+            config=self.config_file(),
+            offline=self.offline,
+            verbose=self.verbose,
         ) as api:
             yield api

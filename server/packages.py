@@ -32,6 +32,7 @@ from kernsym.server.upstream import Upstream, is_file_url
 # modules of a kernel have 5.2 GB.
 _ROOM_TO_UNPACK = 2 << 30
 _ROOM_FOR_ALL_MODULES = 8 << 30
+_MOST_GROWTH = 12  # sources shrink to a tenth, symbols to a seventh
 
 
 _RESUMED = 8 << 20  # more than this at the first report came from an earlier attempt
@@ -108,6 +109,8 @@ class Packages:
         target = self._store.package_path(job.kernel, ref)
         held = target.is_file() or is_file_url(ref.url)
         room = _ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK
+        if ref.size is not None:
+            room = min(room, _MOST_GROWTH * ref.size)
         await download(self._upstream, ref, target, growing, room=room, on_progress=tell)
         if not held:
             seconds = max(time.monotonic() - began, 0.001)

@@ -23,13 +23,14 @@ from kernsym.distros import (
     Role,
     catalog,
     identify,
-    normalise_module,
 )
 from kernsym.server.collector import Collector
+from kernsym.server.disk import writing
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.packages import Packages
 from kernsym.server.unpack import extract, extract_sources
 from kernsym.server.verify import VmlinuxIdentity, check
+from kernsym.server.wanted import Wanted
 
 _ROOT = "root"
 _MOST_PASSES = 5
@@ -87,6 +88,8 @@ class Symbols:
     async def _bring_symbols(self, job: Job) -> None:
         async with self._alone(job):
             held = await asyncio.to_thread(self._store.bundle, job.kernel)
+            if held is not None and _satisfies(held, job.wanted):
+                return  # another process has brought it meanwhile
             package = await self._packages.find(job, Role.DEBUGINFO, held)
             root = self._store.folder(job.kernel) / _ROOT
             collector = Collector(job, held, package.package.id, root)
@@ -115,7 +118,7 @@ class Symbols:
 
     def _publish_symbols(self, job: Job, package: PackageRef, collector: Collector) -> None:
         assert collector.verification is not None
-        self._store.publish(
+        self._publish(
             Bundle(
                 kernel=replace(job.kernel, build_id=collector.verification.build_id),
                 verification=collector.verification,
@@ -127,11 +130,17 @@ class Symbols:
         )
         job.stage("unpack", f"{len(collector.files)} files held")
 
+    def _publish(self, bundle: Bundle) -> None:
+        with writing(self._store.folder(bundle.kernel) / "manifest.json"):
+            self._store.publish(bundle)
+
     async def _bring_sources(self, job: Job) -> None:
         async with self._alone(job):
             held = await asyncio.to_thread(self._store.bundle, job.kernel)
             if held is None:
                 raise NotIdentified("not-held", "bring the kernel's symbols before its sources")
+            if held.first(FileRole.SOURCE_TREE) is not None:
+                return
             package = await self._packages.find(job, Role.SOURCE, held)
             layout = catalog()[job.kernel.distro].layout(job.kernel)
             root = self._store.folder(job.kernel) / _ROOT
@@ -153,7 +162,9 @@ class Symbols:
                 package=package.package.id,
             )
             bundle = replace(held, files=(*held.files, file), packages=(*held.packages, package))
-            await asyncio.to_thread(self._store.publish, bundle)
+            await asyncio.to_thread(self._publish, bundle)
+            # Nothing more is wanted from it, unlike from the package of the modules.
+            self._store.package_path(job.kernel, package).unlink(missing_ok=True)
             job.stage("sources", f"{tree.files} files")
 
     @contextlib.asynccontextmanager
@@ -193,9 +204,15 @@ def _certain_kernel(fingerprint: Fingerprint) -> Kernel:
 
 
 def _has(bundle: Bundle, request: SymbolsRequest) -> bool:
+    """Whether a bundle holds what a request asks for."""
     if request.part is Part.SOURCES:
         return bundle.first(FileRole.SOURCE_TREE) is not None
-    if request.all_modules and not bundle.all_modules:
+    wanted = Wanted()
+    wanted.add(request.modules, everything=request.all_modules)
+    return _satisfies(bundle, wanted)
+
+
+def _satisfies(bundle: Bundle, wanted: Wanted) -> bool:
+    if wanted.everything and not bundle.all_modules:
         return False
-    names = {normalise_module(name) for name in request.modules or ()}
-    return names <= {*bundle.modules(), *bundle.absent}
+    return wanted.names() <= {*bundle.modules(), *bundle.absent}

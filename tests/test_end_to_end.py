@@ -40,7 +40,9 @@ def test_two_at_once_on_an_empty_store_download_once(
         assert run.returncode == 0, err
         assert_everything_is_there(out)
     assert mirror.hits[DEBUG_PACKAGE] == mirror.hits[SOURCE_PACKAGE] == 1
-    assert any("is bringing the same kernel" in err for _, err in outputs)
+    told = "\n".join(err for _, err in outputs)
+    assert "is bringing the same kernel" in told
+    assert told.count(" verified: ") == len(re.findall(r"sources +\d+ files", told)) == 1
 
 
 def test_printed_command_works_when_pasted(kernsym: Kernsym, tmp_path: Path) -> None:
@@ -72,12 +74,14 @@ def test_crash_that_is_missing_is_said_before_anything_is_fetched(
     assert not mirror.hits
 
 
-def test_a_stray_startup_file_is_not_executed(kernsym: Kernsym, tmp_path: Path) -> None:
+def test_nothing_beside_the_dump_is_executed(kernsym: Kernsym, tmp_path: Path) -> None:
     beside = tmp_path / "evidence"
     beside.mkdir()
     (beside / ".crashrc").write_text(f"!touch {beside / 'executed'}\n")
+    for module in ("aiohttp", "drgn", "kernsym"):
+        (beside / f"{module}.py").write_text(f"open({str(beside / 'executed')!r}, 'w')\n")
     done = subprocess.run(
-        [sys.executable, "-m", "kernsym.client", "crash", VMCORE],
+        [Path(sys.executable).with_name("kernsym"), "crash", VMCORE],
         input="bt\nquit\n",
         cwd=beside,
         env={**os.environ, **kernsym.environment},

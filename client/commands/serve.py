@@ -24,10 +24,11 @@ def serve(settings: Settings, listen: str | None) -> None:
     command = [sys.executable, "-m", "kernsym.server", "--store", str(settings.store_folder())]
     if listen:
         command += ["--listen", listen]
-    if settings.config:
-        command += ["--config", str(settings.config)]
+    if config := settings.config_file():
+        command += ["--config", str(config)]
     if settings.offline:
         command.append("--offline")
     if settings.verbose:
         command.append("--verbose")
+    os.chdir("/")  # nothing in the working directory shall pass for a Python module
     os.execv(sys.executable, command)
