@@ -55,7 +55,7 @@ def _outcome(
                 return kind(
                     first.code,
                     f"{package.id} was not found: {first.message}",
-                    context=(*answers, *first.context),
+                    context=answers,
                     hint=first.hint or "check the network, or add a [[source]] to kernsym.toml",
                 )
     return NotPublished(
