@@ -6,8 +6,9 @@ Red Hat's entitlements are TLS client certificates, SUSE's subscriptions a user 
 from __future__ import annotations
 
 import base64
+import configparser
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -106,6 +107,8 @@ SUSE = Vendor(
     hint="copy the file from a registered host, or point a [[source]] at an RMT server or a local "
     "mirror",
 )
+_REPOSITORIES = "etc/yum.repos.d/redhat.repo"
+_SUSE_CONNECT = "etc/SUSEConnect"
 _AUTHORITIES = ("etc/rhsm/ca/redhat-uep.pem", "run/secrets/rhsm/ca/redhat-uep.pem")
 
 
@@ -122,13 +125,14 @@ class Credentials:
     def ways(self, url: str) -> tuple[Access, ...]:
         """The ways to try for a URL, in order; reads files."""
         configured = tuple(access for access in self._configured if access.fits(url))
-        vendor = _vendor(url)
-        if configured or vendor is None:
+        if configured or _server(url)[0] != "https":
             return configured
-        find: Callable[[str, Path], Iterator[Access]] = (
-            _entitlements if vendor is RED_HAT else _subscriptions
-        )
-        return tuple(find(f"https://{_server(url)[1]}/", self._root))
+        found: dict[object, Access] = {}
+        for find in (_repositories, _entitlements, _subscriptions):
+            for access in find(self._root):
+                if access.fits(url):
+                    found.setdefault((access.certificate, access.username), access)
+        return tuple(found.values())
 
     def missing(self, url: str, refusal: str, tried: Sequence[Access]) -> CouldNotFindOut:
         """The error for a URL that no way leads to: which credential is missing, and where it was
@@ -176,7 +180,30 @@ def _vendor(url: str) -> Vendor | None:
     return next((vendor for vendor in (RED_HAT, SUSE) if host in vendor.hosts), None)
 
 
-def _entitlements(prefix: str, root: Path) -> Iterator[Access]:
+def _repositories(root: Path) -> Iterator[Access]:
+    """What subscription-manager wrote down for each repository; a Satellite is known from there."""
+    repositories = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        repositories.read(root / _REPOSITORIES, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return
+    for section in repositories.values():
+        scheme, host, port = _server(section.get("baseurl", ""))
+        certificate, key, authority = (
+            root / name.lstrip("/") if (name := section.get(word)) else None
+            for word in ("sslclientcert", "sslclientkey", "sslcacert")
+        )
+        if scheme == "https" and certificate is not None and certificate.is_file():
+            yield Access(
+                prefix=f"https://{host}:{port}/" if port else f"https://{host}/",
+                origin=str(certificate),
+                certificate=certificate,
+                key=key,
+                authority=authority if authority and authority.is_file() else None,
+            )
+
+
+def _entitlements(root: Path) -> Iterator[Access]:
     """Pairs `N.pem` and `N-key.pem`; each is good for some of the repositories."""
     authority = next((root / name for name in _AUTHORITIES if (root / name).is_file()), None)
     for place in RED_HAT.places:
@@ -184,7 +211,7 @@ def _entitlements(prefix: str, root: Path) -> Iterator[Access]:
             certificate = key.with_name(key.name.replace("-key.pem", ".pem"))
             if certificate.is_file():
                 yield Access(
-                    prefix=prefix,
+                    prefix=f"https://{RED_HAT.hosts[0]}/",
                     origin=str(certificate),
                     certificate=certificate,
                     key=key,
@@ -192,19 +219,30 @@ def _entitlements(prefix: str, root: Path) -> Iterator[Access]:
                 )
 
 
-def _subscriptions(prefix: str, root: Path) -> Iterator[Access]:
-    """Files with the lines `username=` and `password=`."""
+def _subscriptions(root: Path) -> Iterator[Access]:
+    """Files with the lines `username=` and `password=`, for SUSE's hosts and a registered one's."""
+    registered = _values(root / _SUSE_CONNECT, ":").get("url", "")
+    scheme, host, port = _server(registered)
+    servers = [f"https://{name}/" for name in SUSE.hosts]
+    if scheme == "https" and host not in ("scc.suse.com", None):
+        servers.append(f"https://{host}:{port}/" if port else f"https://{host}/")
     for place in SUSE.places:
-        try:
-            text = (root / place).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
-        values = {name.strip(): value.strip() for name, _, value in pairs}
+        values = _values(root / place, "=")
         if values.get("username") and values.get("password"):
-            yield Access(
-                prefix=prefix,
-                origin=f"/{place}",
-                username=values["username"],
-                password=values["password"],
-            )
+            for server in servers:
+                yield Access(
+                    prefix=server,
+                    origin=f"/{place}",
+                    username=values["username"],
+                    password=values["password"],
+                )
+
+
+def _values(path: Path, separator: str) -> dict[str, str]:
+    """The lines `NAME<separator>VALUE` of a file; {} when it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.partition(separator) for line in text.splitlines() if not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}

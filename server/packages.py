@@ -25,6 +25,7 @@ from kernsym.server.growing import ByteSource, GrowingFile
 from kernsym.server.jobs import Job
 from kernsym.server.machine_sources import machine_sources
 from kernsym.server.resolve import offers
+from kernsym.server.rpm_signature import voucher
 from kernsym.server.thread_fetch import ThreadFetch
 from kernsym.server.upstream import Upstream, is_file_url
 
@@ -128,11 +129,21 @@ class Packages:
         if ref.size is not None:
             room = min(room, _MOST_GROWTH * ref.size)
         await download(self._upstream, ref, target, growing, room=room, on_progress=tell)
+        if ref.signed_by is None:
+            await asyncio.to_thread(self._check_voucher, job, ref, growing)
         if not held:
             seconds = max(time.monotonic() - began, 0.001)
             rate = (last - first) / seconds / 1e6
             resumed = f", {first / 1e6:.0f} MB of it from before" if first > _RESUMED else ""
             job.stage("download", f"{last / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}")
+
+    def _check_voucher(self, job: Job, ref: PackageRef, package: ByteSource) -> None:
+        """The signature that a package carries itself, where its index had none."""
+        sources = self._sources(job.kernel)
+        source = next((source for source in sources if source.place == ref.origin), None)
+        signer = voucher(package, source) if source else None
+        if signer is not None:
+            job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
 
     def _offers(self, kernel: Kernel, packages: tuple[Package, ...]) -> Iterator[PackageRef]:
         distro = catalog()[kernel.distro]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from pysequoia import Sig
 
-from kernsym.distros import Refused
+from kernsym.distros import CouldNotFindOut, Refused, Source
 from kernsym.server.growing import ByteSource
-from kernsym.server.signatures import verify_detached
-from kernsym.server.unpack.rpm_header import RpmHeader, read_header
+from kernsym.server.signatures import certificates_of, keyrings_of, verify_detached
+from kernsym.server.unpack.rpm_header import MAGIC, RpmHeader, read_header
 
 # rpmfile's names of RSAHEADER and DSAHEADER, and of SIGPGP and SIGGPG of before 2003.
 _SIGNATURES = ("rsaheader", "signature")
@@ -37,12 +37,35 @@ class SignedRpm:
     covers_payload: bool
 
 
+def voucher(package: ByteSource, source: Source) -> str | None:
+    """Who vouches for all of an RPM by its own signature; None when nobody does.
+
+    A signature that proves nothing (of a key that is not held, too weak) is like none, as the
+    index of such a source need not be signed either.  Raises `Refused` (`signature-bad`) when
+    what a held key signed was changed.
+    """
+    if source.signature == "skip" or package.read_at(0, len(MAGIC)) != MAGIC:
+        return None
+    try:
+        signed = verify_rpm(package, keyrings_of(source))
+    except CouldNotFindOut as error:
+        if error.code != "keyring-missing":
+            raise
+        return None
+    except Refused as error:
+        if error.code not in ("signature-too-weak", "signature-unknown"):
+            raise
+        return None
+    return signed.fingerprint if signed and signed.covers_payload else None
+
+
 def verify_rpm(package: ByteSource, keyrings: Sequence[str]) -> SignedRpm | None:
     """The good signature of a trusted key that the package carries; None when it carries none.
 
     `keyrings` as for `verify_clear_signed`.  Reads the whole package where its header tells the
-    payload's digest.  Raises `Refused` (`signature-bad`, `signature-too-weak` for what rests on
-    SHA-1 or MD5, `package-corrupt`) and `CouldNotFindOut` (`keyring-missing`).
+    payload's digest.  Raises `Refused` (`signature-bad`; `signature-unknown` for a key that is
+    not in the keyrings; `signature-too-weak` for what rests on SHA-1 or MD5; `package-corrupt`)
+    and `CouldNotFindOut` (`keyring-missing`).
     """
     header = read_header(package)
     signature = next((header.tags[tag] for tag in _SIGNATURES if tag in header.tags), None)
@@ -56,24 +79,36 @@ def verify_rpm(package: ByteSource, keyrings: Sequence[str]) -> SignedRpm | None
     try:
         fingerprint = verify_detached(signed, signature, keyrings)
     except Refused as error:
-        weakness = _weakness(signature)
-        if weakness is not None:
-            raise _too_weak(weakness) from error
-        raise Refused(
-            "signature-bad",
-            "no trusted key signed this package as it came",
-            context=error.context,
-            hint="name the distribution's key as signed_by, or download the package afresh",
-        ) from error
+        raise _not_good(signature, keyrings, error) from error
     return SignedRpm(fingerprint=fingerprint, covers_payload=_check_payload(package, header))
 
 
-def _weakness(signature: bytes) -> str | None:
-    """What makes a signature worthless today; None if nothing does."""
+def _not_good(signature: bytes, keyrings: Sequence[str], error: Refused) -> Refused:
+    """Why a signature is not good, as far as it can be told."""
     try:
         sig = Sig.from_bytes(signature)
     except (RuntimeError, ValueError):
-        return None
+        return Refused("signature-bad", "the package's signature cannot be read")
+    weakness = _weakness(sig)
+    if weakness is not None:
+        return _too_weak(weakness)
+    held = tuple(cert.fingerprint.lower() for cert in certificates_of(keyrings))
+    signer = (sig.issuer_fingerprint or sig.issuer_key_id or "").lower()
+    known = bool(signer) and any(fingerprint.endswith(signer) for fingerprint in held)
+    return Refused(
+        "signature-bad" if known else "signature-unknown",
+        "the package is not what was signed"
+        if known
+        else f"the package is signed by the key {signer.upper() or '?'}, which is not held",
+        context=error.context,
+        hint="download the package afresh; if it stays so, the mirror's copy is broken"
+        if known
+        else "name the distribution's key as signed_by in the [[source]]",
+    )
+
+
+def _weakness(sig: Sig) -> str | None:
+    """What makes a signature worthless today; None if nothing does."""
     words = f"{sig.key_algorithm} with {sig.hash_algorithm}".replace("HashAlgorithm.", "")
     words = words.replace("PublicKeyAlgorithm.", "")
     weak = str(sig.hash_algorithm).rpartition(".")[2].upper().startswith(_WEAK_HASHES)

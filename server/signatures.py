@@ -43,7 +43,7 @@ def verify_clear_signed(data: bytes, keyrings: Sequence[str]) -> Signed:
     returned body may be believed: text around the signed part is not covered.  Raises `Refused`
     (`signature-missing`, `signature-bad`) and `CouldNotFindOut` (`keyring-missing`).
     """
-    certificates = _load(keyrings)
+    certificates = certificates_of(keyrings)
     if _CLEAR_SIGNED not in data:
         raise Refused("signature-missing", "the index is not signed")
     try:
@@ -61,7 +61,7 @@ def verify_detached(data: bytes, signature: bytes, keyrings: Sequence[str]) -> s
     A signature file may hold several signatures; one good one is enough.  `keyrings` and errors
     as in `verify_clear_signed`.
     """
-    certificates = _load(keyrings)
+    certificates = certificates_of(keyrings)
     failure: Exception = ValueError("it holds no signature")
     for one in _split(signature):
         try:
@@ -84,7 +84,7 @@ def _split(signature: bytes) -> list[Sig]:
         )
 
 
-def _load(keyrings: Sequence[str]) -> list[Cert]:
+def certificates_of(keyrings: Sequence[str]) -> list[Cert]:
     """Every certificate of the keyrings; one that is not there is passed over if others are."""
     certificates: list[Cert] = []
     problems = []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from zstandard import ZstdDecompressor, ZstdError
 
 from kernsym.distros import Page, Refused, Source
+from kernsym.server.mirror_errors import public
 from kernsym.server.signatures import keyrings_of, verify_clear_signed, verify_detached
 from kernsym.server.upstream import Upstream
 
@@ -53,7 +54,12 @@ class ThreadFetch:
             return Page(url=url, body=page.body, signed_by=signer)
         if source.signature == "if-present":
             return page
-        raise Refused("signature-missing", "the index is not signed", context=(f"no {detached}",))
+        raise Refused(
+            "signature-missing",
+            "the index is not signed",
+            context=(f"no {public(detached)}",),
+            hint='to accept it nevertheless, give its [[source]] signature = "if-present"',
+        )
 
     def zstd(self, body: bytes) -> Iterator[bytes]:
         """As `Fetch.zstd`."""

@@ -204,6 +204,16 @@ def test_a_broken_repomd_is_not_a_miss(repomd: bytes) -> None:
     assert error.value.code == "index-unreadable"
 
 
+def test_entities_that_multiply_do_not_fill_the_memory() -> None:
+    entities = "".join(f"<!ENTITY e{n + 1} '{f'&e{n};' * 20}'>" for n in range(12))
+    bomb = f"<!DOCTYPE m [<!ENTITY e0 'laugh'>{entities}]><metadata>&e12;</metadata>"
+    pages = repository(URL, [ROW], suffix="")
+    pages |= with_list(pages, bomb.encode())
+    with pytest.raises(CouldNotFindOut) as error:
+        rpm_md.locate(WANTED, KERNEL, SOURCE, Recorded(pages))
+    assert error.value.code == "index-unreadable"
+
+
 @given(data=st.data(), suffix=st.sampled_from(sorted(PACKERS)))
 def test_damage_gives_the_package_or_an_error_of_ours(data: st.DataObject, suffix: str) -> None:
     """Never another exception, and never a miss."""

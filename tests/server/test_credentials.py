@@ -195,6 +195,38 @@ def test_the_subscription_of_the_machine(tmp_path: Path) -> None:
     assert Credentials(root=tmp_path).ways(CDN) == ()
 
 
+def test_a_satellite_is_known_from_redhat_repo(tmp_path: Path) -> None:
+    files = ("etc/pki/entitlement/7.pem", "etc/pki/entitlement/7-key.pem", "etc/rhsm/ca/sat.pem")
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    repositories = tmp_path / "etc/yum.repos.d/redhat.repo"
+    repositories.parent.mkdir()
+    section = (
+        "baseurl = https://satellite.example/pulp/content/Org/{}/$releasever\nenabled = 0\n"
+        "sslclientcert = /etc/pki/entitlement/7.pem\n"
+        "sslclientkey = /etc/pki/entitlement/7-key.pem\nsslcacert = /etc/rhsm/ca/sat.pem\n"
+    )
+    repositories.write_text(f"[a]\n{section.format('a')}\n[b]\n{section.format('b')}\n[c]\n")
+    (way,) = Credentials(root=tmp_path).ways("https://satellite.example/pulp/content/x.rpm")
+    assert (way.certificate, way.key, way.authority) == tuple(tmp_path / name for name in files)
+    assert len(Credentials(root=tmp_path).ways(CDN)) == 1
+    assert Credentials(root=tmp_path).ways("https://mirror.example/x") == ()
+    repositories.write_bytes(b"no section\n\xff")
+    assert Credentials(root=tmp_path).ways("https://satellite.example/x") == ()
+
+
+def test_a_registration_server_gets_the_subscription(tmp_path: Path) -> None:
+    file = tmp_path / "etc/zypp/credentials.d/SCCcredentials"
+    file.parent.mkdir(parents=True)
+    file.write_text("username=SCC_abc\npassword=pw\n")
+    (tmp_path / "etc/SUSEConnect").write_text("---\nurl: https://rmt.example\ninsecure: false\n")
+    for url in ("https://rmt.example/repo/SUSE/x", UPDATES):
+        assert [way.username for way in Credentials(root=tmp_path).ways(url)] == ["SCC_abc"]
+    for url in ("http://rmt.example/repo", "https://other.example/repo"):
+        assert Credentials(root=tmp_path).ways(url) == ()
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pysequoia import SignatureMode, Tsk, sign
 
-from kernsym.distros import CouldNotFindOut, Refused
-from kernsym.server.rpm_signature import verify_rpm
+from kernsym.distros import CouldNotFindOut, Refused, Source
+from kernsym.server.rpm_signature import verify_rpm, voucher
 from kernsym.server.unpack.rpm_header import read_header
 from tests.rpm_writer import RSA_HEADER, Value, rpm
 from tests.server.unpacking import Bytes
@@ -23,6 +23,31 @@ def test_what_rpmsign_signed() -> None:
     checked = verify_rpm(Bytes(SIGNED), [KEYS])
     assert checked is not None
     assert (checked.fingerprint, checked.covers_payload) == (FINGERPRINT, True)
+
+
+def source(keyring: str = KEYS, signature: str = "if-present") -> Source:
+    return Source(
+        distro="rhel",
+        kind="rpm-md",
+        url="http://m.example",
+        signed_by=(keyring,),
+        signature=signature,
+    )
+
+
+def test_who_vouches() -> None:
+    assert voucher(Bytes(SIGNED), source()) == FINGERPRINT
+    assert voucher(Bytes(SIGNED), source(signature="skip")) is None
+    assert voucher(Bytes(SIGNED), source("/no/such/keyring")) is None
+    assert voucher(Bytes(rpm([("./a", b"a")])), source()) is None
+    assert voucher(Bytes(b"!<arch>\n"), source()) is None
+    assert voucher(Bytes((RECORDED / "rsa-sha1.rpm").read_bytes()), source()) is None
+
+
+def test_nobody_vouches_for_what_was_changed() -> None:
+    with pytest.raises(Refused) as error:
+        voucher(Bytes(SIGNED[:-1]), source())
+    assert error.value.code == "signature-bad"
 
 
 def test_every_part_is_covered() -> None:
@@ -54,8 +79,10 @@ def test_the_key_of_somebody_else(tmp_path: Path) -> None:
     other.write_text(str(Tsk.generate("Somebody else <x@example.com>").extract_certificate()))
     with pytest.raises(Refused) as error:
         verify_rpm(Bytes(SIGNED), [str(other)])
-    assert error.value.code == "signature-bad"
+    assert error.value.code == "signature-unknown"
+    assert FINGERPRINT in error.value.message
     assert str(other) in " ".join(error.value.context)
+    assert voucher(Bytes(SIGNED), source(str(other))) is None
 
 
 def test_no_key_is_another_thing_than_a_wrong_signature(tmp_path: Path) -> None:
