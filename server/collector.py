@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from kernsym.cache import Bundle, BundleFile, FileRole, Verification
@@ -17,6 +18,10 @@ _ROLES = {
     MemberKind.MODULE: FileRole.MODULE,
     MemberKind.SYSTEM_MAP: FileRole.SYSTEM_MAP,
 }
+
+
+# What must stay free while modules are kept that may not be wanted: those of a kernel have 5.2 GB.
+_ROOM_FOR_GUESSES = 8 << 30
 
 
 class Collector:
@@ -37,6 +42,7 @@ class Collector:
         self.verification: Verification | None = held.verification if held else None
         self.files: dict[str, BundleFile] = {file.path: file for file in held.files} if held else {}
         self._held = frozenset(self.files)
+        self._guessed: set[str] = set()
         self.absent: set[str] = set(held.absent) if held else set()
         self.all_modules = held.all_modules if held else False
 
@@ -53,7 +59,8 @@ class Collector:
 
     def wanted(self, kind: MemberKind, name: str, path: str) -> bool:
         """Whether a member shall be written.  Holds the pass back at the first module, until those
-        who have to see vmlinux first have said which modules they want."""
+        who have to see vmlinux first have said which modules they want; where the modules stand
+        before vmlinux (RPMs are sorted), all are kept until then, and the package is read once."""
         if f"{self._root.name}/{path}" in self.files:
             return False
         if self._role is Role.KERNEL or kind is MemberKind.STRIPPED:
@@ -62,7 +69,12 @@ class Collector:
             return True
         if self.verification is not None:
             self._job.wanted.settle()
-        return self._job.wanted.everything or name in self._job.wanted.names()
+        if self._job.wanted.everything or name in self._job.wanted.names():
+            return True
+        guess = self.verification is None and self._job.wanted.promised and self._has_room()
+        if guess:
+            self._guessed.add(f"{self._root.name}/{path}")
+        return guess
 
     def keep(self, file: ExtractedFile) -> None:
         """Note a file that was written.  Raises `Refused` for a vmlinux that is not the dump's; the
@@ -104,10 +116,26 @@ class Collector:
         return self._job.wanted.names() - have - self.absent
 
     def end_pass(self, went: Pass) -> None:
-        """Learn from a pass that read the package to its end which modules it does not have."""
+        """Learn from a pass that read the package to its end which modules it does not have, and
+        drop what was kept in vain.  May block, as `wanted`."""
+        if self.verification is not None:
+            self._job.wanted.settle()
         if went.complete and self._role is Role.DEBUGINFO:
             self.absent |= self.lacking() - went.modules
             self.all_modules |= self._job.wanted.everything
+        self._drop_guesses()
+
+    def _drop_guesses(self) -> None:
+        names = self._job.wanted.names()
+        for path in self._guessed & set(self.files):
+            if not self._job.wanted.everything and self.files[path].name not in names:
+                (self._root.parent / path).unlink(missing_ok=True)
+                del self.files[path]
+        self._guessed.clear()
+
+    def _has_room(self) -> bool:
+        there = next(folder for folder in self._root.parents if folder.exists())
+        return shutil.disk_usage(there).free > _ROOM_FOR_GUESSES
 
     def has_kernel(self) -> bool:
         """Whether the package's part of the kernel has come and is the dump's."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -116,7 +117,10 @@ class Symbols:
                 if _satisfies(held, job.wanted):
                     return  # another process has brought it meanwhile
             layout = catalog()[job.kernel.distro].layout(job.kernel)
-            collector = Collector(job, held, self._store.folder(job.kernel) / _ROOT)
+            root = self._store.folder(job.kernel) / _ROOT
+            if held is None:  # what a run left that was killed
+                await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+            collector = Collector(job, held, root)
             roles = [Role.DEBUGINFO]
             if layout.stripped is not None and (held is None or not held.first(FileRole.STRIPPED)):
                 roles.insert(0, Role.KERNEL)
@@ -163,7 +167,7 @@ class Symbols:
                 collector.keep,
                 stop=collector.enough,
             )
-        collector.end_pass(went)
+        await asyncio.to_thread(collector.end_pass, went)
         if went.complete and not collector.has_kernel():
             raise Refused(
                 "package-without-vmlinux", f"{package.package.id} holds no vmlinux where it should"
