@@ -112,7 +112,6 @@ class Store:
             write_atomic(self.folder(kernel) / _MANIFEST, encode(bundle))
         self.index.remember_banner(bundle.verification.banner, kernel.key)
         self.index.touch(kernel.key)
-        self.index.forget_miss(kernel)
         return bundle
 
     def find_build_id(self, build_id: str) -> Held | None:

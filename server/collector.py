@@ -171,4 +171,5 @@ class Collector:
         self._job.vmlinux(f"{self._root.name}/{file.path}")
 
     def _check(self, identity: VmlinuxIdentity) -> Verification:
-        return check(self._job.fingerprint, identity, by_name=not self._job.candidates)
+        job = self._job
+        return check(job.fingerprint, identity, by_name=not job.candidates, kernel=job.kernel)

@@ -64,7 +64,8 @@ class Packages:
                 return
         packages = _named(job.kernel, roles)
         needed = packages[0].role in _NEEDED
-        missed = self._store.index.miss(job.kernel) if needed else None
+        sources = self._sources(job.kernel)
+        missed = self._store.index.miss(job.kernel, sources) if needed else None
         if missed is not None:
             raise missed
         if self._config.offline:
@@ -82,7 +83,7 @@ class Packages:
                 yield offer
         except NotPublished as error:
             if needed:
-                self._store.index.remember_miss(job.kernel, error)
+                self._store.index.remember_miss(job.kernel, sources, error)
             raise
 
     def discard(self, kernel: Kernel, ref: PackageRef) -> None:

@@ -88,7 +88,8 @@ class Symbols:
             bundle = self._store.find_banner(fingerprint.banner)
         if bundle is not None:
             shown = bundle.verification
-            check(fingerprint, VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id))
+            identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id)
+            check(fingerprint, identity, kernel=bundle.kernel)
         return bundle
 
     async def _bring_symbols(self, job: Job) -> None:
@@ -113,7 +114,7 @@ class Symbols:
             if held is not None:
                 shown = held.verification
                 identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id)
-                check(job.fingerprint, identity, by_name=not job.candidates)
+                check(job.fingerprint, identity, by_name=not job.candidates, kernel=held.kernel)
                 if _satisfies(held, job.wanted):
                     return  # another process has brought it meanwhile
             layout = catalog()[job.kernel.distro].layout(job.kernel)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernsym.cache.bundle import Verification
-from kernsym.distros import Fingerprint, Refused
+from kernsym.distros import Fingerprint, Kernel, Refused, catalog
 from kernsym.server import elf
 
 # linux_banner (init/version.c) ends with a newline; its neighbours are format strings with `%`.
@@ -64,20 +64,27 @@ def require_pair(stripped: VmlinuxIdentity, debug: Path) -> None:
 
 
 def check(
-    fingerprint: Fingerprint, identity: VmlinuxIdentity, *, by_name: bool = True
+    fingerprint: Fingerprint,
+    identity: VmlinuxIdentity,
+    *,
+    by_name: bool = True,
+    kernel: Kernel | None = None,
 ) -> Verification:
     """How the vmlinux was proven to be the dump's.
 
     Banner and build ID each prove it; where the dump shows both, both must be equal: an equal
     banner over another build ID is a rebuild, whose addresses may differ.  Blanks count.  The
     utsname fields prove it only where the dump shows neither, and with `by_name`: among several
-    candidates they prove nothing.
+    candidates they prove nothing.  `kernel`: a few vendors publish some vmlinux with another build
+    ID than the kernel's; for those the banner alone counts.
 
     Raises `Refused`: `vmlinux-mismatch`, or `evidence-missing` when the dump shows none of these.
     """
     compared = _compare(fingerprint, identity)
     if not by_name:
         compared.pop("utsname", None)
+    if kernel and "banner" in compared and catalog()[kernel.distro].build_id_differs(kernel):
+        compared.pop("build-id", None)
     if not compared:
         raise Refused(
             "evidence-missing",
