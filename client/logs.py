@@ -86,8 +86,8 @@ def as_log(lines: Sequence[str], boots: Sequence[Boot]) -> Log | None:
         return None
     if len({boot.host for boot in boots if boot.host}) > 1:
         return None
-    # A word of a driver's or a program's about the kernel is no boot if there are whole banners.
-    whole = [boot for boot in boots if boot.banner.complete] or list(boots)
+    # A word of a driver's or a program's about the kernel has no builder; a banner cut off may.
+    whole = [boot for boot in boots if boot.banner.builder] or list(boots)
     last = ([boot for boot in whole if not boot.captures] or whole)[-1]
     seen = {last.banner.raw}
     others = []

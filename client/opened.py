@@ -50,6 +50,10 @@ def open_for_debugging(path: Path, reporter: Reporter) -> OpenedDump:
     verdict = identify(facts.fingerprint)
     if verdict.kernel:
         reporter.line("kernel", kernel_line(verdict.kernel))
+    else:
+        reporter.line("kernel", f"{verdict.outcome.value}: {verdict.reason}")
+        for kernel in verdict.possible:
+            reporter.line("possible", kernel_line(kernel))
     for words in verdict.evidence:
         reporter.detail("evidence", words)
     return OpenedDump(facts, reporter)

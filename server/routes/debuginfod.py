@@ -22,14 +22,24 @@ _YEAR = 31_536_000
 
 def add_debuginfod_routes(app: web.Application) -> None:
     app.router.add_get("/buildid/{id}/debuginfo", _debuginfo)
-    app.router.add_get("/buildid/{id}/executable", _debuginfo)
+    app.router.add_get("/buildid/{id}/executable", _executable)
     app.router.add_get("/buildid/{id}/source/{path:.+}", _source)
 
 
 async def _debuginfo(request: web.Request) -> web.StreamResponse:
-    """The file with this build ID; of Debian's kernels the same one is both kinds."""
+    """The file with this build ID: the one with the DWARF."""
     held = await _find(request)
     return _answer(held.path, held.file.package)
+
+
+async def _executable(request: web.Request) -> web.StreamResponse:
+    """The same file, unless it is half of a split kernel: then the other half."""
+    held = await _find(request)
+    other = held.bundle.first(FileRole.STRIPPED)
+    if other is None or held.file.role is not FileRole.VMLINUX:
+        return _answer(held.path, held.file.package)
+    folder = request.app[STORE].folder(held.bundle.kernel)
+    return _answer(folder / other.path, other.package)
 
 
 async def _source(request: web.Request) -> web.StreamResponse:

@@ -61,9 +61,10 @@ DB1, DB2 = (f"Nov 23 04:00:00 {host} kernel: " for host in ("db1", "db2"))
         ([*boot(OLD, prefix=DB1), *boot(NEW, prefix=DB1)], [NEW]),
         ([*boot(OLD, prefix=DB1), *boot(NEW, prefix=DB2)], [OLD, NEW]),
         ([*boot(NEW), "scsi: the firmware needs Linux version 2.6 or newer"], [NEW]),
+        ([*boot(OLD), *boot(NEW[:105])], [NEW[:105]]),
         ([NEW[:70], "   " + NEW[70:].strip(), "next", "lines"], [NEW]),
     ],
-    ids=["list", "table", "syslog", "two machines", "remark of a driver", "wrapped"],
+    ids=["list", "table", "syslog", "two machines", "remark of a driver", "cut", "wrapped"],
 )  # fmt: skip
 def test_a_text_is_a_log_or_a_list(lines: list[str], banners: list[str]) -> None:
     found = [answer.banner for answer in answers_of_text("file", "\n".join(lines))]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import lzma
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from kernsym.cache import FileRole, Store
 from kernsym.cache.messages import Part
 from kernsym.distros import NotPublished, Refused, Role
+from kernsym.server.app import build_app
+from kernsym.server.config import ServerConfig
 from tests.elf_writer import NOTE, PROGBITS, elf, note, vmlinux
 from tests.server import small_distro as small
 from tests.server.test_candidates import ask, left_in
@@ -103,6 +107,21 @@ def test_sources_come_from_the_package_that_has_them(
     tree = bundle.first(FileRole.SOURCE_TREE)
     assert tree is not None and tree.path == f"root/{small.SOURCES_PATH}"
     assert (store.folder(bundle.kernel) / "root" / file).read_bytes() == b"panic"
+
+
+def test_debuginfod_gives_each_half_as_what_it_is(store: Store, tmp_path: Path) -> None:
+    debug = debug_half(1)
+    publish(tmp_path, KERNEL, debug)
+    ask(store, WANTED, tmp_path)
+
+    async def read() -> dict[str, bytes]:
+        config = ServerConfig(store=store.root, host="127.0.0.1", port=0)
+        async with TestClient(TestServer(build_app(config))) as client:
+            kinds = ("debuginfo", "executable")
+            urls = {kind: f"/buildid/{small.build_id(1)}/{kind}" for kind in kinds}
+            return {kind: await (await client.get(url)).read() for kind, url in urls.items()}
+
+    assert asyncio.run(read()) == {"debuginfo": debug, "executable": KERNEL}
 
 
 def test_one_half_alone_is_not_enough(store: Store, tmp_path: Path) -> None:
