@@ -19,13 +19,13 @@ from kernsym.distros import (
     catalog,
 )
 from kernsym.distros.core.distro import BUILT_IN
+from kernsym.server import rpm_signature
 from kernsym.server.config import ServerConfig
 from kernsym.server.download import download
 from kernsym.server.growing import ByteSource, GrowingFile
 from kernsym.server.jobs import Job
 from kernsym.server.machine_sources import machine_sources
 from kernsym.server.resolve import resolve
-from kernsym.server.rpm_signature import voucher
 from kernsym.server.thread_fetch import ThreadFetch
 from kernsym.server.upstream import Upstream, is_file_url
 
@@ -99,6 +99,14 @@ class Packages:
         folder = self._store.folder(kernel) / "packages"
         return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
 
+    def _check_voucher(self, job: Job, ref: PackageRef, package: ByteSource) -> None:
+        """The signature that a package carries itself, where its index had none."""
+        sources = self._sources(job.kernel)
+        source = next((source for source in sources if source.place == ref.origin), None)
+        signer = rpm_signature.voucher(package, source) if source else None
+        if signer is not None:
+            job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
+
     async def _download(self, job: Job, ref: PackageRef, growing: GrowingFile) -> None:
         began, first, last = time.monotonic(), 0, 0
 
@@ -120,14 +128,6 @@ class Packages:
             rate = (last - first) / seconds / 1e6
             resumed = f", {first / 1e6:.0f} MB of it from before" if first > _RESUMED else ""
             job.stage("download", f"{last / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}")
-
-    def _check_voucher(self, job: Job, ref: PackageRef, package: ByteSource) -> None:
-        """The signature that a package carries itself, where its index had none."""
-        sources = self._sources(job.kernel)
-        source = next((source for source in sources if source.place == ref.origin), None)
-        signer = voucher(package, source) if source else None
-        if signer is not None:
-            job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
 
     def _resolve(self, job: Job, package: Package) -> PackageRef:
         """In a thread of its own: the distributions' code is synchronous."""
