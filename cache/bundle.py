@@ -18,6 +18,7 @@ SCHEMA = 1
 
 class FileRole(str, enum.Enum):
     VMLINUX = "vmlinux"
+    STRIPPED = "stripped"  # the other half of a vmlinux that holds only the DWARF
     MODULE = "module"
     SYSTEM_MAP = "system-map"
     SOURCE_TREE = "source-tree"  # a folder; size and sha256 are of the package it came from
@@ -58,7 +59,8 @@ class Bundle:
     """What is held for one kernel.
 
     `absent`: modules that were looked for in every package and are in none, in the kernel's
-    spelling.  `all_modules`: every module of the packages is held.
+    spelling.  `all_modules`: every module of the packages is held.  `source_prefix`: the folder
+    that the sources lay in when vmlinux was made, as its DWARF names it; "" unknown.
     """
 
     kernel: Kernel
@@ -67,6 +69,7 @@ class Bundle:
     files: tuple[BundleFile, ...]
     absent: tuple[str, ...] = ()
     all_modules: bool = False
+    source_prefix: str = ""
     schema: int = SCHEMA
 
     def first(self, role: FileRole) -> BundleFile | None:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import sqlite3
 import time
+from collections.abc import Hashable
 from pathlib import Path
 
 import diskcache
@@ -37,22 +38,23 @@ class Index:
         found = self._cache.get(_banner_key(banner))
         return found if isinstance(found, str) else None
 
-    def remember_miss(self, kernel: Kernel, error: NotPublished) -> None:
-        """That nobody publishes it.  Only `NotPublished` can be remembered, by its type."""
-        fact = [error.code, error.message, list(error.context), error.hint]
-        self._set(f"miss:{kernel.key}", fact, expire=_MISS_SECONDS)
+    def remember_miss(self, kernel: Kernel, asked: Hashable, error: NotPublished) -> None:
+        """That nobody of those `asked` (any value whose repr tells them) publishes it.
 
-    def miss(self, kernel: Kernel) -> NotPublished | None:
-        """The remembered answer that nobody publishes this kernel, while it holds."""
-        fact = self._cache.get(f"miss:{kernel.key}")
+        Only `NotPublished` can be remembered, by its type.
+        """
+        fact = [error.code, error.message, list(error.context), error.hint]
+        self._set(_miss_key(kernel, asked), fact, expire=_MISS_SECONDS)
+
+    def miss(self, kernel: Kernel, asked: Hashable) -> NotPublished | None:
+        """The remembered answer that nobody of those `asked` publishes this kernel, while it
+        holds: to name another source is to ask anew."""
+        fact = self._cache.get(_miss_key(kernel, asked))
         if fact is None:
             return None
         code, message, context, hint = fact
         note = "answer of less than an hour ago"
         return NotPublished(code, message, context=(*context, note), hint=hint)
-
-    def forget_miss(self, kernel: Kernel) -> None:
-        self._cache.delete(f"miss:{kernel.key}", retry=True)
 
     def touch(self, kernel_key: str) -> None:
         """Note that a kernel was used now."""
@@ -75,3 +77,7 @@ class Index:
 
 def _banner_key(banner: str) -> str:
     return "banner:" + hashlib.sha256(banner.encode()).hexdigest()
+
+
+def _miss_key(kernel: Kernel, asked: Hashable) -> str:
+    return f"miss:{kernel.key}:" + hashlib.sha256(repr(asked).encode()).hexdigest()

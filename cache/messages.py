@@ -38,7 +38,7 @@ class SymbolsRequest:
 class EventKind(str, enum.Enum):
     STAGE = "stage"  # something was done or begun; `text` says what
     PROGRESS = "progress"  # `done` of `total` bytes; total None: unknown
-    VMLINUX = "vmlinux"  # checked, lies at `path` in the kernel's folder, not yet published
+    VMLINUX = "vmlinux"  # checked, lies at `path` in the folder of `kernel`, not yet published
     DONE = "done"
     FAILED = "failed"
 
@@ -54,6 +54,7 @@ class Event:
     done: int | None = None
     total: int | None = None
     path: str = ""
+    kernel: Kernel | None = None
     problem: Problem | None = None
 
 

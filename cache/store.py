@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernsym.cache.atomic import replace_link, write_atomic
-from kernsym.cache.bundle import Bundle, BundleFile, decode, encode
+from kernsym.cache.bundle import Bundle, BundleFile, FileRole, decode, encode
 from kernsym.cache.index import Index
 from kernsym.cache.locks import hold
 from kernsym.distros import Kernel, KernsymError, PackageRef, Unusable
@@ -104,14 +104,14 @@ class Store:
                     held.with_files(bundle.files, bundle.absent),
                     packages=tuple(packages.values()),
                     all_modules=held.all_modules or bundle.all_modules,
+                    source_prefix=held.source_prefix or bundle.source_prefix,
                 )
             for file in bundle.files:
-                if file.build_id:
+                if file.build_id and file.role is not FileRole.STRIPPED:  # its pair has the same
                     replace_link(self._link(file.build_id), self.folder(kernel) / file.path)
             write_atomic(self.folder(kernel) / _MANIFEST, encode(bundle))
         self.index.remember_banner(bundle.verification.banner, kernel.key)
         self.index.touch(kernel.key)
-        self.index.forget_miss(kernel)
         return bundle
 
     def find_build_id(self, build_id: str) -> Held | None:
@@ -152,6 +152,14 @@ class Store:
             self.index.forget_kernel(bundle.kernel.key, bundle.verification.banner)
             shutil.rmtree(folder, ignore_errors=True)
             self._prune(folder.parent)
+
+    def discard_unfinished(self, kernel: Kernel) -> None:
+        """Remove what lies in a kernel's folder while nothing of it is published."""
+        with self.lock(kernel, "manifest"):
+            folder = self.folder(kernel)
+            if not (folder / _MANIFEST).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                self._prune(folder.parent)
 
     def disk_usage(self, kernel: Kernel) -> int:
         """Bytes on disk that a kernel's folder takes, packages and sources included."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from kernsym.cache import Bundle
 from kernsym.client.dumps.reader import DumpFacts
+from kernsym.client.logs import as_log, find_boots
 from kernsym.client.output import size
+from kernsym.client.words import fingerprint_of_words
 from kernsym.distros import (
     Fingerprint,
     Kernel,
@@ -16,17 +19,23 @@ from kernsym.distros import (
     catalog,
     find_banner,
     identify,
+    identify_package,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`source` names the input; `facts` is there for a dump."""
+    """`source` names the input; `fingerprint` is what it shows; `facts` is there for a dump.
+
+    `passed_over`: other kernels that the input shows, each with the reason why it is not of them.
+    """
 
     source: str
     verdict: Verdict
     banner: str | None
+    fingerprint: Fingerprint
     facts: DumpFacts | None = None
+    passed_over: tuple[str, ...] = ()
 
     @property
     def packages(self) -> tuple[Package, ...]:
@@ -35,10 +44,53 @@ class Answer:
 
 
 def answer_text(source: str, text: str) -> Answer:
-    """The answer for a text that may hold a banner, with whatever stands before it."""
+    """The answer for a line of text: what stands around its banner does not matter.
+
+    Without one it may be a line of `uname -a`, or nothing but a release or a package's file name.
+    """
     banner = find_banner(text)
+    if banner is not None:
+        shown = Fingerprint(banner=banner.raw)
+    else:
+        shown = fingerprint_of_words(text) or Fingerprint()
+    verdict = identify_package(text.strip()) or identify(shown)
     raw = banner.raw if banner else None
-    return Answer(source=source, verdict=identify(Fingerprint(banner=raw)), banner=raw)
+    return Answer(source=source, verdict=verdict, banner=raw, fingerprint=shown)
+
+
+def answers_of_text(source: str, text: str) -> tuple[Answer, ...]:
+    """The answers for a file: of a log the kernel that booted last, of a list one for each line
+    that names a kernel; at least one."""
+    lines = text.removesuffix("\n").split("\n")
+    boots = find_boots(lines)
+    log = as_log(lines, boots)
+    if log is not None:
+        others = tuple(f"line {boot.line}: {boot.banner.raw}: {why}" for boot, why in log.others)
+        found = answer_text(f"{source}:{log.last.line}", log.last.banner.raw)
+        return (replace(found, passed_over=others),)
+    if boots:
+        return tuple(answer_text(f"{source}:{boot.line}", boot.banner.raw) for boot in boots)
+    named = [
+        answer_text(f"{source}:{number}", line)
+        for number, line in enumerate(lines, 1)
+        if fingerprint_of_words(line)
+    ]
+    return tuple(named[-1:]) or (answer_text(source, ""),)
+
+
+def answer_held(source: str, bundle: Bundle) -> Answer:
+    """The answer for a build ID of which the store holds the file."""
+    verdict = Verdict(
+        outcome=Outcome.IDENTIFIED,
+        reason="the store holds a file of this build ID",
+        evidence=(source,),
+        kernel=bundle.kernel,
+        candidates=(bundle.kernel.distro,),
+    )
+    shown = Fingerprint(build_id=source.lower())
+    return Answer(
+        source=source, verdict=verdict, banner=bundle.verification.banner, fingerprint=shown
+    )
 
 
 def answer_dump(source: str, facts: DumpFacts) -> Answer:
@@ -46,12 +98,13 @@ def answer_dump(source: str, facts: DumpFacts) -> Answer:
         source=source,
         verdict=identify(facts.fingerprint),
         banner=facts.fingerprint.banner,
+        fingerprint=facts.fingerprint,
         facts=facts,
     )
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
-    """The object of DESIGN's contract: its keys are fixed, other programs read them."""
+    """The object that other programs read: its keys are fixed."""
     verdict = answer.verdict
     return {
         "source": answer.source,
@@ -71,6 +124,12 @@ def as_json(answer: Answer) -> dict[str, Any]:
             for package in answer.packages
         ],
         "dump": _dump(answer.facts) if answer.facts else None,
+        "evidence": list(verdict.evidence),
+        "rejected": [
+            *({"distro": name, "reason": reason} for name, reason in verdict.rejected),
+            *({"distro": None, "reason": reason} for reason in answer.passed_over),
+        ],
+        "possible": [asdict(kernel) for kernel in verdict.possible],
     }
 
 
@@ -135,5 +194,8 @@ def lines_of(answer: Answer) -> list[tuple[str, str]]:
     lines += [("evidence", words) for words in verdict.evidence]
     if verdict.outcome is Outcome.AMBIGUOUS and verdict.candidates:
         lines.append(("candidates", ", ".join(verdict.candidates)))
+    lines += [("possible", kernel_line(kernel)) for kernel in verdict.possible]
+    lines += [("not", f"{catalog()[name].title}: {reason}") for name, reason in verdict.rejected]
+    lines += [("seen too", text) for text in answer.passed_over]
     lines += [("package", f"{package.id}  ({package.role.value})") for package in answer.packages]
     return lines

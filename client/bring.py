@@ -48,7 +48,7 @@ def _follow(
     """Follow a job to its end; the request that now says what is wanted."""
     for event in api.events(job.id):
         if event.kind is EventKind.VMLINUX and request.modules is None and list_modules:
-            folder = PurePosixPath("kernels") / job.kernel.key
+            folder = PurePosixPath("kernels") / (event.kernel or job.kernel).key
             request = replace(request, modules=list_modules(folder / event.path))
             api.symbols(request)
         else:

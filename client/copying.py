@@ -25,7 +25,8 @@ def copy_files(
     wanted = tuple(
         file
         for file in bundle.files
-        if file.role is FileRole.VMLINUX or (file.role is FileRole.MODULE and file.name in names)
+        if file.role in (FileRole.VMLINUX, FileRole.STRIPPED)
+        or (file.role is FileRole.MODULE and file.name in names)
     )
     held = store.bundle(bundle.kernel)
     have = set(held.files) if held else set()

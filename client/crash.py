@@ -37,14 +37,16 @@ class CrashCommand:
 class Symbols:
     """What crash is to use; all paths absolute.
 
-    `namelists`: vmlinux, or SUSE's pair of stripped kernel and `.debug`.  `modules`: name in the
+    `namelists`: vmlinux, or the pair of stripped kernel and `.debug`.  `modules`: name in the
     kernel's spelling and object file; None: nobody could list them, so crash shall ask.
     `sources`: the folder that DWARF's relative names start in; it may come later.
+    `source_prefix`: what that folder is called in DWARF's absolute names; "" unknown.
     """
 
     namelists: tuple[Path, ...]
     modules: tuple[tuple[str, Path], ...] | None = ()
     sources: Path | None = None
+    source_prefix: str = ""
 
 
 def crash_command(
@@ -130,7 +132,10 @@ def _first_commands(
         tree = _word(symbols.sources, f"{LINKS}/sources", folder, links)
         # gdb remembers a source file that it did not find until the next `directory`; so each
         # `list` begins with one, and sources that arrive while the user works are seen.
-        files.append((SOURCES_FILE, f"define hook-list\ndirectory {tree}\nend\n"))
+        text = f"define hook-list\ndirectory {tree}\nend\n"
+        if symbols.source_prefix and is_plain(Path(symbols.source_prefix)):
+            text = f"set substitute-path {symbols.source_prefix} {tree}\n{text}"
+        files.append((SOURCES_FILE, text))
         lines.append(f"gdb source {folder / SOURCES_FILE}")
     if symbols.modules is None:
         lines += _callback(folder)

@@ -56,9 +56,10 @@ def run(settings: Settings, wish: CrashWish) -> int:
             reporter.warning(line)
         vmlinux = holdings.path_of(bundle, FileRole.VMLINUX)
         symbols = Symbols(
-            namelists=(vmlinux,),
+            namelists=holdings.namelists(bundle),
             modules=_module_files(dump, vmlinux, bundle, holdings, reporter),
             sources=_sources(dump, bundle, holdings, wish, reporter),
+            source_prefix=bundle.source_prefix,
         )
         if wish.only_print:
             return _print(program.path, dump, symbols, bundle, holdings, arguments, extra_input)
@@ -126,30 +127,28 @@ def _sources(
     dump: OpenedDump, bundle: Bundle, holdings: Holdings, wish: CrashWish, reporter: Reporter
 ) -> Path | None:
     """Where the sources are, or will be: a prompt does not wait for them, a script does."""
-    folder = holdings.source_folder(bundle)
-    if folder is None or not wish.sources:
+    if not wish.sources:
         return None
-    held = bundle.first(FileRole.SOURCE_TREE) is not None and folder.is_dir()
-    if held:
+    folder = holdings.source_folder(bundle)
+    if bundle.first(FileRole.SOURCE_TREE) is not None and folder is not None and folder.is_dir():
         reporter.line("sources", str(folder))
-    elif sys.stdin.isatty() and not wish.only_print:
+        return folder
+    if folder is not None and sys.stdin.isatty() and not wish.only_print:
         reporter.line("sources", "on their way; `list` shows them when they are there")
         quietly = replace(holdings, reporter=Reporter(quiet=True))
         threading.Thread(
             target=_bring_sources, args=(dump, quietly), name="sources", daemon=True
         ).start()
-    elif (error := _bring_sources(dump, holdings)) is not None:
-        reporter.warning(f"no sources: {error.message}")
-        return None
-    return folder
+        return folder
+    return _bring_sources(dump, holdings)
 
 
-def _bring_sources(dump: OpenedDump, holdings: Holdings) -> KernsymError | None:
+def _bring_sources(dump: OpenedDump, holdings: Holdings) -> Path | None:
     try:
-        holdings.sources(dump.facts.fingerprint)
+        return holdings.source_folder(holdings.sources(dump.facts.fingerprint))
     except KernsymError as error:
-        return error
-    return None
+        holdings.reporter.warning(f"no sources: {error.message}")
+        return None
 
 
 def _answer_crash(

@@ -82,8 +82,20 @@ class Holdings:
             raise KernsymError("not-held", f"the bundle of {bundle.kernel.key} has no {role.value}")
         return self.store.folder(bundle.kernel) / file.path
 
+    def namelists(self, bundle: Bundle) -> tuple[Path, ...]:
+        """What crash reads the kernel's symbols from: vmlinux, or the two halves of a split one, of
+        which crash takes the larger for the DWARF (its symbols.c); the stripped one first."""
+        vmlinux = self.path_of(bundle, FileRole.VMLINUX)
+        stripped = bundle.first(FileRole.STRIPPED)
+        return (
+            (self.store.folder(bundle.kernel) / stripped.path, vmlinux) if stripped else (vmlinux,)
+        )
+
     def source_folder(self, bundle: Bundle) -> Path | None:
-        """Where the source tree lies or will lie; None if the distribution has none."""
+        """Where the source tree lies, or will lie; None: not known yet, or there is none."""
+        tree = bundle.first(FileRole.SOURCE_TREE)
+        if tree is not None:
+            return self.store.folder(bundle.kernel) / tree.path
         root = catalog()[bundle.kernel.distro].layout(bundle.kernel).source_root
         return self.store.folder(bundle.kernel) / "root" / root if root else None
 

@@ -4,7 +4,7 @@ Every module here is one distribution; `ls` is the list of what is supported.
 """
 
 from kernsym.distros.core.banner import Banner, find_banner
-from kernsym.distros.core.catalog import Outcome, Verdict, catalog, identify
+from kernsym.distros.core.catalog import Outcome, Verdict, catalog, identify, identify_package
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Page, Source
 from kernsym.distros.core.errors import (
     CouldNotFindOut,
@@ -44,5 +44,6 @@ __all__ = [
     "catalog",
     "find_banner",
     "identify",
+    "identify_package",
     "normalise_module",
 ]

@@ -12,7 +12,7 @@ from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, PackageRef, Role
-from kernsym.distros.formats import apt_archive, listing, snapshot
+from kernsym.distros.formats import apt_archive, deb_images, listing, snapshot
 from kernsym.distros.formats.deb_ports import port_of_flavour
 
 _BUILDER = "debian-kernel@lists.debian.org"
@@ -293,6 +293,7 @@ DISTRO = Distro(
     sources=sources,
     locate=locate,
     layout=layout,
+    named=deb_images.named(recognise, "Debian"),
     keyrings=(_KEYRING,),
     keyring_package="debian-archive-keyring",
 )

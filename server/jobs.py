@@ -22,13 +22,24 @@ _KEPT_JOBS = 200
 
 class Job:
     """Work on one part of one kernel.  `stage`, `progress` and `vmlinux` may be called from
-    any thread; everything else belongs to the event loop."""
+    any thread; everything else belongs to the event loop.
 
-    def __init__(self, kernel: Kernel, part: Part, fingerprint: Fingerprint) -> None:
+    `candidates`: the kernels to try where the fingerprint does not tell for certain; `kernel` is
+    then the one that is being tried.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        part: Part,
+        fingerprint: Fingerprint,
+        candidates: tuple[Kernel, ...] = (),
+    ) -> None:
         self.id = secrets.token_hex(8)
         self.kernel = kernel
         self.part = part
         self.fingerprint = fingerprint
+        self.candidates = candidates
         self.wanted = Wanted()
         self.state = JobState.RUNNING
         self._loop = asyncio.get_running_loop()
@@ -61,7 +72,7 @@ class Job:
 
     def vmlinux(self, path: str) -> None:
         """Say that a checked vmlinux lies at `path` in the kernel's folder."""
-        self._post(Event(id=0, kind=EventKind.VMLINUX, path=path))
+        self._post(Event(id=0, kind=EventKind.VMLINUX, path=path, kernel=self.kernel))
 
     async def follow(self, after: int = 0) -> AsyncIterator[Event]:
         """The events with a higher id than `after`, as they come, to the last."""
@@ -108,27 +119,36 @@ class JobBoard:
     """The jobs of a server: those that run, by kernel and part, and the last that ended."""
 
     def __init__(self) -> None:
-        self._running: dict[tuple[str, Part], Job] = {}
+        self._running: dict[tuple[str | Fingerprint, Part], Job] = {}
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def get(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
 
-    def running(self, kernel: Kernel, part: Part) -> Job | None:
-        return self._running.get((kernel.key, part))
+    def running(self, what: Kernel | Fingerprint, part: Part) -> Job | None:
+        """The job on a kernel, or on the candidates of a fingerprint."""
+        return self._running.get((what.key if isinstance(what, Kernel) else what, part))
 
-    def start(self, kernel: Kernel, part: Part, fingerprint: Fingerprint, work: Work) -> Job:
-        """Start work on a part of a kernel that no job is working on."""
-        job = Job(kernel, part, fingerprint)
-        self._running[kernel.key, part] = job
+    def start(
+        self,
+        kernel: Kernel,
+        part: Part,
+        fingerprint: Fingerprint,
+        work: Work,
+        candidates: tuple[Kernel, ...] = (),
+    ) -> Job:
+        """Start work on a part of a kernel, or on candidates, that no job is working on."""
+        job = Job(kernel, part, fingerprint, candidates)
+        key = (fingerprint if candidates else kernel.key, part)
+        self._running[key] = job
         self._jobs[job.id] = job
         while len(self._jobs) > _KEPT_JOBS:
             oldest = next(iter(self._jobs))
             if self._jobs[oldest].state is JobState.RUNNING:
                 break
             del self._jobs[oldest]
-        task = asyncio.create_task(self._run(job, work), name=f"job {kernel.key} {part.value}")
+        task = asyncio.create_task(self._run(job, key, work), name=f"job {kernel.key} {part.value}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return job
@@ -139,7 +159,7 @@ class JobBoard:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, job: Job, work: Work) -> None:
+    async def _run(self, job: Job, key: tuple[str | Fingerprint, Part], work: Work) -> None:
         error: KernsymError | None = None
         try:
             await work(job)
@@ -153,5 +173,5 @@ class JobBoard:
             error = KernsymError("fault", f"{type(caught).__name__}: {caught}")
         finally:
             # Whoever asks from now on starts a new job or finds what this one published.
-            del self._running[job.kernel.key, job.part]
+            del self._running[key]
             job.finish(error)

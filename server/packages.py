@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from kernsym.cache import Bundle, Store
 from kernsym.distros import (
@@ -19,13 +19,13 @@ from kernsym.distros import (
     catalog,
 )
 from kernsym.distros.core.distro import BUILT_IN
-from kernsym.server import rpm_signature
 from kernsym.server.config import ServerConfig
 from kernsym.server.download import download
 from kernsym.server.growing import ByteSource, GrowingFile
 from kernsym.server.jobs import Job
 from kernsym.server.machine_sources import machine_sources
-from kernsym.server.resolve import resolve
+from kernsym.server.resolve import offers
+from kernsym.server.rpm_signature import voucher
 from kernsym.server.thread_fetch import ThreadFetch
 from kernsym.server.upstream import Upstream, is_file_url
 
@@ -35,6 +35,9 @@ _ROOM_TO_UNPACK = 2 << 30
 _ROOM_FOR_ALL_MODULES = 8 << 30
 _MOST_GROWTH = 12  # sources shrink to a tenth, symbols to a seventh
 
+
+# Without these no symbols can be brought, so it is worth remembering that nobody publishes them.
+_NEEDED = (Role.DEBUGINFO, Role.KERNEL)
 
 _RESUMED = 8 << 20  # more than this at the first report came from an earlier attempt
 
@@ -47,33 +50,47 @@ class Packages:
         self._upstream = upstream
         self._config = config
 
-    async def find(self, job: Job, role: Role, held: Bundle | None) -> PackageRef:
-        """The package of a kernel for a role: the one that is held, else what a source publishes.
+    async def offers(
+        self, job: Job, roles: tuple[Role, ...], held: Bundle | None
+    ) -> AsyncIterator[PackageRef]:
+        """The packages of a kernel for the first role of `roles` that its distribution names: the
+        one that is held, else what the sources publish, one after the other.
 
-        Raises the three outcomes of `resolve`; a sure miss is remembered for a while.
+        Raises the three outcomes of `resolve.offers`; a sure miss is remembered for a while.
         """
         for ref in held.packages if held else ():
-            if ref.package.role is role and self._store.package_path(job.kernel, ref).is_file():
-                return ref
-        package = _named(job.kernel, role)
-        missed = self._store.index.miss(job.kernel) if role is Role.DEBUGINFO else None
+            if ref.package.role in roles and self._store.package_path(job.kernel, ref).is_file():
+                yield ref
+                return
+        packages = _named(job.kernel, roles)
+        needed = packages[0].role in _NEEDED
+        sources = self._sources(job.kernel)
+        missed = self._store.index.miss(job.kernel, sources) if needed else None
         if missed is not None:
             raise missed
         if self._config.offline:
             raise CouldNotFindOut(
                 "offline",
-                f"{package.id} is not held, and no source may be asked",
+                f"{packages[0].id} is not held, and no source may be asked",
                 hint="run once without --offline",
             )
+        found = self._offers(job.kernel, packages)
         try:
-            found = await asyncio.to_thread(self._resolve, job, package)
+            # In a thread of its own: the distributions' code is synchronous.
+            while offer := await asyncio.to_thread(_next, found):
+                signed = f"signed by {offer.signed_by}" if offer.signed_by else "no signature"
+                job.stage("package", f"{offer.package.id}  {offer.origin}  {signed}")
+                yield offer
         except NotPublished as error:
-            if role is Role.DEBUGINFO:
-                self._store.index.remember_miss(job.kernel, error)
+            if needed:
+                self._store.index.remember_miss(job.kernel, sources, error)
             raise
-        signed = f"signed by {found.signed_by}" if found.signed_by else "no signature"
-        job.stage("package", f"{found.package.id}  {found.origin}  {signed}")
-        return found
+
+    def discard(self, kernel: Kernel, ref: PackageRef) -> None:
+        """Remove what has come of a package, so that another of its name can take its place."""
+        path = self._store.package_path(kernel, ref)
+        for name in (path.name, f"{path.name}.part", f"{path.name}.part.json"):
+            path.with_name(name).unlink(missing_ok=True)
 
     @contextlib.asynccontextmanager
     async def open(self, job: Job, ref: PackageRef) -> AsyncIterator[ByteSource]:
@@ -99,14 +116,6 @@ class Packages:
         folder = self._store.folder(kernel) / "packages"
         return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
 
-    def _check_voucher(self, job: Job, ref: PackageRef, package: ByteSource) -> None:
-        """The signature that a package carries itself, where its index had none."""
-        sources = self._sources(job.kernel)
-        source = next((source for source in sources if source.place == ref.origin), None)
-        signer = rpm_signature.voucher(package, source) if source else None
-        if signer is not None:
-            job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
-
     async def _download(self, job: Job, ref: PackageRef, growing: GrowingFile) -> None:
         began, first, last = time.monotonic(), 0, 0
 
@@ -129,33 +138,40 @@ class Packages:
             resumed = f", {first / 1e6:.0f} MB of it from before" if first > _RESUMED else ""
             job.stage("download", f"{last / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}")
 
-    def _resolve(self, job: Job, package: Package) -> PackageRef:
-        """In a thread of its own: the distributions' code is synchronous."""
-        distro = catalog()[job.kernel.distro]
-        return resolve(
-            distro,
-            job.kernel,
-            package,
-            self._sources(job.kernel),
-            ThreadFetch(self._upstream),
-        )
+    def _check_voucher(self, job: Job, ref: PackageRef, package: ByteSource) -> None:
+        """The signature that a package carries itself, where its index had none."""
+        sources = self._sources(job.kernel)
+        source = next((source for source in sources if source.place == ref.origin), None)
+        signer = voucher(package, source) if source else None
+        if signer is not None:
+            job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
+
+    def _offers(self, kernel: Kernel, packages: tuple[Package, ...]) -> Iterator[PackageRef]:
+        distro = catalog()[kernel.distro]
+        return offers(distro, kernel, packages, self._sources(kernel), ThreadFetch(self._upstream))
 
     def _sources(self, kernel: Kernel) -> tuple[Source, ...]:
         """Where to ask: the configured sources, the machine's, those that are built in."""
         distro = catalog()[kernel.distro]
-        configured = tuple(s for s in self._config.sources if s.distro in (distro.name, "*"))
+        names = (distro.name, *distro.also, "*")
+        configured = tuple(s for s in self._config.sources if s.distro in names)
         if self._config.builtin_sources:
             return distro.sources(kernel, (*configured, *machine_sources()))
         return tuple(s for s in distro.sources(kernel, configured) if s.origin != BUILT_IN)
 
 
-def _named(kernel: Kernel, role: Role) -> Package:
-    """The package that the distribution names for a role."""
+def _named(kernel: Kernel, roles: tuple[Role, ...]) -> tuple[Package, ...]:
+    """The packages that the distribution names for the first role that it names any for."""
     packages = catalog()[kernel.distro].packages(kernel)
-    found = next((package for package in packages if package.role is role), None)
-    if found is None:
-        raise NotPublished("not-published", f"{kernel.distro} has no {role.value} package")
-    return found
+    for role in roles:
+        if found := tuple(package for package in packages if package.role is role):
+            return found
+    raise NotPublished("not-published", f"{kernel.distro} has no {roles[0].value} package")
+
+
+def _next(found: Iterator[PackageRef]) -> PackageRef | None:
+    """StopIteration cannot pass through a future."""
+    return next(found, None)
 
 
 class _Observed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kernsym.distros import (
     CouldNotFindOut,
@@ -18,50 +18,96 @@ from kernsym.distros import (
 )
 
 
-def resolve(
+def offers(
     distro: Distro,
     kernel: Kernel,
-    package: Package,
+    packages: Sequence[Package],
     sources: Sequence[Source],
     fetch: Fetch,
-) -> PackageRef:
-    """The first source's answer that has the package.
+) -> Iterator[PackageRef]:
+    """What the sources have, in their order; a source is asked when its turn comes.
 
-    Raises `Refused` when what a source said was wrong, `CouldNotFindOut` when one could not be
-    asked, `NotPublished` when all answered and none has it; in this order, because each says
-    more than the next.  The context names every source with its answer.
+    `packages` are alternatives, each source is asked for all of them.  A file that two sources
+    publish is offered once.
+    When there is none at all, raises `Refused` when what a source said was wrong,
+    `CouldNotFindOut` when one could not be asked, `NotPublished` when all answered and none has
+    it; in this order, because each says more than the next.  The context names every source with
+    its answer.  After an offer, a source that could not be asked still raises at the end.
     """
     answers: list[str] = []
     failures: list[KernsymError] = []
+    offered: set[str] = set()
     for source in sources:
-        try:
-            found = distro.locate(package, kernel, source, fetch)
-        except (CouldNotFindOut, Refused) as error:
-            failures.append(error)
-            answers.append(f"{source.place}: {error.message}")
-        else:
-            if found is not None:
-                return found
-            answers.append(f"{source.place}: does not have it")
-    raise _outcome(package, failures, tuple(answers))
+        for package in packages:
+            try:
+                found = _ask(distro, package, kernel, source, fetch)
+            except (CouldNotFindOut, Refused) as error:
+                failures.append(error)
+                answers.append(f"{source.place}: {error.message}")
+                continue
+            if not found:
+                answers.append(f"{source.place}: does not have {package.name}")
+            for ref in found:
+                if (digest := ref.sha256 or ref.sha1 or ref.url) not in offered:
+                    offered.add(digest)
+                    yield ref
+    if failures or not offered:
+        raise _outcome(" or ".join(package.id for package in packages), failures, tuple(answers))
+
+
+def _ask(
+    distro: Distro, package: Package, kernel: Kernel, source: Source, fetch: Fetch
+) -> tuple[PackageRef, ...]:
+    if distro.locate_all is not None:
+        return distro.locate_all(package, kernel, source, fetch)
+    found = distro.locate(package, kernel, source, fetch)
+    return (found,) if found else ()
 
 
 def _outcome(
-    package: Package, failures: Sequence[KernsymError], answers: tuple[str, ...]
+    wanted: str, failures: Sequence[KernsymError], answers: tuple[str, ...]
 ) -> KernsymError:
     for kind in (Refused, CouldNotFindOut):
         for first in failures:
             if isinstance(first, kind):
                 return kind(
                     first.code,
-                    f"{package.id} was not found: {first.message}",
-                    context=answers,
+                    f"{wanted} was not found: {first.message}",
+                    context=(*answers, *first.context),
                     hint=first.hint or "check the network, or add a [[source]] to kernsym.toml",
                 )
     return NotPublished(
         "not-published",
-        f"no source publishes {package.id}",
+        f"no source publishes {wanted}",
         context=answers,
         hint="if you have the package, put it into a folder and name it as a [[source]] with "
         'kind = "directory" in kernsym.toml',
+    )
+
+
+def none_accepted(what: str, failures: Sequence[tuple[str, KernsymError]]) -> KernsymError:
+    """The error when none of several `what` was the right one; a single one's own.
+
+    `failures`: what was tried, and its error.  What could not be asked may be the right one; what
+    came broken too; else, where one is not published, the others being refused makes it likely.
+    """
+    if len(failures) == 1:
+        return failures[0][1]
+
+    def weight(error: KernsymError) -> int:
+        kinds = (CouldNotFindOut, Refused, NotPublished)
+        if error.code == "vmlinux-mismatch":
+            return len(kinds)
+        return next(place for place, kind in enumerate(kinds) if isinstance(error, kind))
+
+    said_most = min((error for _, error in failures), key=weight)
+    return type(said_most)(
+        said_most.code,
+        f"none of {len(failures)} {what} was accepted: {said_most.message}",
+        context=tuple(
+            line
+            for name, error in failures
+            for line in (f"{name}: {error.message}", *(f"  {more}" for more in error.context))
+        ),
+        hint=said_most.hint,
     )

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 from kernsym.cache import Bundle, BundleFile, FileRole, Store
 from kernsym.cache.messages import Part, SymbolsRequest
 from kernsym.distros import (
+    CouldNotFindOut,
     Fingerprint,
     Kernel,
+    KernsymError,
     NotIdentified,
+    NotPublished,
     PackageRef,
     Refused,
     Role,
@@ -28,12 +31,13 @@ from kernsym.server.collector import Collector
 from kernsym.server.disk import writing
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.packages import Packages
+from kernsym.server.resolve import none_accepted
 from kernsym.server.unpack import extract, extract_sources
 from kernsym.server.verify import VmlinuxIdentity, check
 from kernsym.server.wanted import Wanted
 
 _ROOT = "root"
-_MOST_PASSES = 5
+_SOURCE_ROLES = (Role.SOURCE, Role.DEBUGINFO_COMMON)
 
 
 class Symbols:
@@ -62,11 +66,13 @@ class Symbols:
         Raises `NotIdentified` (`ambiguous`, `unsupported`, `unknown`, `arch-unknown`).
         """
         held = self._find(request.fingerprint)
-        kernel = held.kernel if held else _certain_kernel(request.fingerprint)
-        job = self._jobs.running(kernel, request.part)
+        kernels = (held.kernel,) if held else _kernels(request.fingerprint)
+        certain = held is not None or identify(request.fingerprint).kernel is not None
+        job = self._jobs.running(kernels[0] if certain else request.fingerprint, request.part)
         if job is None:
             work = self._bring_sources if request.part is Part.SOURCES else self._bring_symbols
-            job = self._jobs.start(kernel, request.part, request.fingerprint, work)
+            candidates = () if certain else kernels
+            job = self._jobs.start(kernels[0], request.part, request.fingerprint, work, candidates)
         job.wanted.add(request.modules, everything=request.all_modules)
         return job
 
@@ -82,24 +88,76 @@ class Symbols:
             bundle = self._store.find_banner(fingerprint.banner)
         if bundle is not None:
             shown = bundle.verification
-            check(fingerprint, VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id))
+            identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id)
+            check(fingerprint, identity, kernel=bundle.kernel)
         return bundle
 
     async def _bring_symbols(self, job: Job) -> None:
+        """Bring the kernel; of candidates, tried in order, the one that proves to be the dump's."""
+        if not job.candidates:
+            await self._bring_kernel(job)
+            return
+        failures: list[tuple[str, KernsymError]] = []
+        for kernel in job.candidates:
+            job.kernel = kernel
+            try:
+                await self._bring_kernel(job)
+                return
+            except (NotPublished, CouldNotFindOut, Refused) as error:
+                failures.append((kernel.key, error))
+                job.stage("candidate", f"{kernel.key}: {error.message}")
+        raise none_accepted("candidates", failures)
+
+    async def _bring_kernel(self, job: Job) -> None:
         async with self._alone(job):
             held = await asyncio.to_thread(self._store.bundle, job.kernel)
-            if held is not None and _satisfies(held, job.wanted):
-                return  # another process has brought it meanwhile
-            package = await self._packages.find(job, Role.DEBUGINFO, held)
+            if held is not None:
+                shown = held.verification
+                identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id)
+                check(job.fingerprint, identity, by_name=not job.candidates, kernel=held.kernel)
+                if _satisfies(held, job.wanted):
+                    return  # another process has brought it meanwhile
+            layout = catalog()[job.kernel.distro].layout(job.kernel)
             root = self._store.folder(job.kernel) / _ROOT
-            collector = Collector(job, held, package.package.id, root)
-            while not collector.satisfied():
-                await self._pass(job, package, collector, root)
-            await asyncio.to_thread(self._publish_symbols, job, package, collector)
+            if held is None:  # what a run left that was killed
+                await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+            collector = Collector(job, held, root)
+            roles = [Role.DEBUGINFO]
+            if layout.stripped is not None and (held is None or not held.first(FileRole.STRIPPED)):
+                roles.insert(0, Role.KERNEL)
+            try:
+                packages = [await self._accept(job, role, held, collector) for role in roles]
+            except Refused:
+                await asyncio.to_thread(self._store.discard_unfinished, job.kernel)
+                raise
+            await asyncio.to_thread(self._publish_symbols, job, tuple(packages), collector)
 
-    async def _pass(self, job: Job, package: PackageRef, collector: Collector, root: Path) -> None:
+    async def _accept(
+        self, job: Job, role: Role, held: Bundle | None, collector: Collector
+    ) -> PackageRef:
+        """Bring what is wanted from the first package of a role that is the dump's: its name does
+        not tell, a rebuild or another vendor's has the same."""
+        failures: list[tuple[str, KernsymError]] = []
+        try:
+            async for package in self._packages.offers(job, (role,), held):
+                collector.begin(package)
+                try:
+                    while not collector.satisfied():
+                        await self._pass(job, package, collector)
+                    return package
+                except Refused as error:
+                    failures.append((f"{package.package.id} of {package.origin}", error))
+                    job.stage("refused", f"{package.package.id}: {error.message}")
+                    await asyncio.to_thread(collector.reject)
+                    await asyncio.to_thread(self._packages.discard, job.kernel, package)
+        except (NotPublished, CouldNotFindOut, Refused) as error:
+            failures.append(("the sources", error))
+        raise none_accepted("packages", failures)
+
+    async def _pass(self, job: Job, package: PackageRef, collector: Collector) -> None:
         """Read the package once, while it comes, and keep what is wanted."""
         layout = catalog()[job.kernel.distro].layout(job.kernel)
+        root = self._store.folder(job.kernel) / _ROOT
         async with self._packages.open(job, package) as source:
             went = await asyncio.to_thread(
                 extract,
@@ -110,22 +168,25 @@ class Symbols:
                 collector.keep,
                 stop=collector.enough,
             )
-        collector.end_pass(went)
-        if went.complete and collector.verification is None:
+        await asyncio.to_thread(collector.end_pass, went)
+        if went.complete and not collector.has_kernel():
             raise Refused(
                 "package-without-vmlinux", f"{package.package.id} holds no vmlinux where it should"
             )
 
-    def _publish_symbols(self, job: Job, package: PackageRef, collector: Collector) -> None:
+    def _publish_symbols(
+        self, job: Job, packages: tuple[PackageRef, ...], collector: Collector
+    ) -> None:
         assert collector.verification is not None
         self._publish(
             Bundle(
                 kernel=replace(job.kernel, build_id=collector.verification.build_id),
                 verification=collector.verification,
-                packages=(package,),
+                packages=packages,
                 files=tuple(collector.files.values()),
                 absent=tuple(sorted(collector.absent)),
                 all_modules=collector.all_modules,
+                source_prefix=collector.source_prefix,
             )
         )
         job.stage("unpack", f"{len(collector.files)} files held")
@@ -141,16 +202,12 @@ class Symbols:
                 raise NotIdentified("not-held", "bring the kernel's symbols before its sources")
             if held.first(FileRole.SOURCE_TREE) is not None:
                 return
-            package = await self._packages.find(job, Role.SOURCE, held)
+            package = await anext(self._packages.offers(job, _SOURCE_ROLES, held))
             layout = catalog()[job.kernel.distro].layout(job.kernel)
             root = self._store.folder(job.kernel) / _ROOT
             async with self._packages.open(job, package) as source:
                 tree = await asyncio.to_thread(
-                    extract_sources,
-                    source,
-                    layout,
-                    root,
-                    stop=lambda: job.wanted.closed,
+                    extract_sources, source, layout, root, stop=lambda: job.wanted.closed
                 )
             if tree is None:
                 raise asyncio.CancelledError
@@ -186,21 +243,24 @@ class Symbols:
             lock.__exit__(None, None, None)
 
 
-def _certain_kernel(fingerprint: Fingerprint) -> Kernel:
-    """The one kernel that the fingerprint is of."""
+def _kernels(fingerprint: Fingerprint) -> tuple[Kernel, ...]:
+    """The kernel that the fingerprint is of, or the candidates: those that something can prove."""
     verdict = identify(fingerprint)
-    if verdict.kernel is None:
+    provable = bool(fingerprint.banner or fingerprint.build_id)
+    kernels = (verdict.kernel,) if verdict.kernel else verdict.possible if provable else ()
+    if not kernels:
         raise NotIdentified(
             verdict.outcome.value,
             verdict.reason,
             context=verdict.evidence,
             hint="kernsym identify shows what was found and why",
         )
-    if verdict.kernel.arch is None:
+    known = tuple(kernel for kernel in kernels if kernel.arch is not None)
+    if not known:
         raise NotIdentified(
-            "arch-unknown", f"the evidence does not tell the architecture of {verdict.kernel.uname}"
+            "arch-unknown", f"the evidence does not tell the architecture of {kernels[0].uname}"
         )
-    return verdict.kernel
+    return known
 
 
 def _has(bundle: Bundle, request: SymbolsRequest) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernsym.cache.bundle import Verification
-from kernsym.distros import Fingerprint, Refused
+from kernsym.distros import Fingerprint, Kernel, Refused, catalog
 from kernsym.server import elf
 
 # linux_banner (init/version.c) ends with a newline; its neighbours are format strings with `%`.
@@ -42,16 +42,49 @@ def read_identity(vmlinux: Path) -> VmlinuxIdentity:
     )
 
 
-def check(fingerprint: Fingerprint, identity: VmlinuxIdentity) -> Verification:
+def require_pair(stripped: VmlinuxIdentity, debug: Path) -> None:
+    """Raises `Refused` (`vmlinux-mismatch`) unless a debug file is the other half of a kernel.
+
+    Build IDs prove it.  The debug half has its banner only where `.rodata` was left in it.
+    """
+    shown = {"build-id": (stripped.build_id, elf.build_id(debug))}
+    if banners := set(_BANNER.findall(elf.section(debug, ".rodata") or b"")):
+        text = b" or ".join(sorted(banners)).decode("utf-8", "replace")
+        shown["banner"] = (stripped.banner, text)
+    if any(kernel is None or kernel != other for kernel, other in shown.values()):
+        raise Refused(
+            "vmlinux-mismatch",
+            f"{debug.name} is not of the kernel that it came with",
+            context=tuple(
+                line
+                for name, (kernel, other) in shown.items()
+                for line in (f"kernel  {name} {kernel}", f"debug   {name} {other}")
+            ),
+        )
+
+
+def check(
+    fingerprint: Fingerprint,
+    identity: VmlinuxIdentity,
+    *,
+    by_name: bool = True,
+    kernel: Kernel | None = None,
+) -> Verification:
     """How the vmlinux was proven to be the dump's.
 
     Banner and build ID each prove it; where the dump shows both, both must be equal: an equal
     banner over another build ID is a rebuild, whose addresses may differ.  Blanks count.  The
-    utsname fields prove it only where the dump shows neither.
+    utsname fields prove it only where the dump shows neither, and with `by_name`: among several
+    candidates they prove nothing.  `kernel`: a few vendors publish some vmlinux with another build
+    ID than the kernel's; for those the banner alone counts.
 
     Raises `Refused`: `vmlinux-mismatch`, or `evidence-missing` when the dump shows none of these.
     """
     compared = _compare(fingerprint, identity)
+    if not by_name:
+        compared.pop("utsname", None)
+    if kernel and "banner" in compared and catalog()[kernel.distro].build_id_differs(kernel):
+        compared.pop("build-id", None)
     if not compared:
         raise Refused(
             "evidence-missing",

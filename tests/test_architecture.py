@@ -46,9 +46,3 @@ def test_a_file_is_small_and_says_what_it_is(path: Path) -> None:
         and node.end_lineno - node.lineno >= 45
     }
     assert not long
-
-
-def test_every_distribution_has_its_table() -> None:
-    distributions = {path.stem for path in (ROOT / "distros").glob("[a-z]*.py")}
-    tables = {path.stem for path in (ROOT / "tests/distros/tables").glob("*.toml")}
-    assert distributions and distributions == tables

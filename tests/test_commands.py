@@ -24,6 +24,9 @@ def test_identify_speaks_the_contract(kernsym: Kernsym, mirror: UpstreamServer) 
         "candidates",
         "packages",
         "dump",
+        "evidence",
+        "rejected",
+        "possible",
     }
     assert answer["verdict"] == "identified" and answer["banner"] == BANNER
     assert answer["kernel"]["uname"] == KERNEL.uname and answer["kernel"]["distro"] == "debian"
@@ -80,6 +83,21 @@ url = "{folder.as_uri()}/"
     assert Path(done.stdout.strip()).is_file()
     assert "no signature" in done.stderr and "verified" in done.stderr
     assert not mirror.hits
+
+
+def test_a_log_and_a_build_id_stand_for_their_kernel(kernsym: Kernsym, tmp_path: Path) -> None:
+    log = tmp_path / "messages"
+    log.write_text(f"[    0.000000] {BANNER}\n[    0.000000] Command line: ro\nusb\nsda\n")
+    vmlinux = Path(kernsym("fetch", log).stdout.strip())
+    assert vmlinux.is_file()
+    bundle = json.loads(kernsym("show", "--json", KERNEL.uname).stdout)
+    build_id = bundle["kernel"]["build_id"]
+    answer = json.loads(kernsym("identify", "--json", build_id).stdout)
+    assert answer["kernel"]["uname"] == KERNEL.uname and answer["verdict"] == "identified"
+    kernsym("identify", "0" * 40, status=3)
+
+    log.write_text(f"{BANNER}\n{BANNER.replace('#1 SMP', '#2 SMP')}\n")
+    assert "error[several-kernels]" in kernsym("fetch", log, status=2).stderr
 
 
 def test_the_store_commands(kernsym: Kernsym) -> None:

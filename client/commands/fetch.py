@@ -9,9 +9,12 @@ from pathlib import Path
 import click
 import msgspec
 
+from kernsym.client.answers import answers_of_text
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.settings import Settings
-from kernsym.distros import Fingerprint, find_banner
+from kernsym.client.texts import exists, read_text
+from kernsym.client.words import fingerprint_of_words
+from kernsym.distros import Fingerprint, Unusable, find_banner
 
 Modules = tuple[str, ...] | Callable[[Path], tuple[str, ...]]
 
@@ -19,7 +22,7 @@ _BUILD_ID = re.compile(r"[0-9a-fA-F]{32,64}\Z")
 
 
 @click.command()
-@click.argument("what", metavar="DUMP|BANNER|UNAME|BUILD-ID")
+@click.argument("what", metavar="DUMP|LOG|BANNER|UNAME|BUILD-ID")
 @click.option("--modules", metavar="NAME,...", help="These modules; of a dump: the loaded ones.")
 @click.option("--all-modules", is_flag=True, help="Every module of the package.")
 @click.option("--sources", is_flag=True, help="The source tree too.")
@@ -52,11 +55,26 @@ def _read(settings: Settings, what: str) -> tuple[Fingerprint, Modules]:
     """The fingerprint of what was named, and the modules that a dump has loaded."""
     if (banner := find_banner(what)) is not None:
         return Fingerprint(banner=banner.raw), ()
-    if Path(what).exists() or "/" in what:
+    if (text := read_text(Path(what))) is not None:
+        return _only_kernel(what, text), ()
+    if exists(Path(what)) or "/" in what:
         from kernsym.client.opened import open_for_debugging
 
         dump = open_for_debugging(Path(what), settings.reporter())
         return dump.facts.fingerprint, dump.module_names
     if _BUILD_ID.match(what):
         return Fingerprint(build_id=what.lower()), ()
-    return Fingerprint(release=what), ()
+    return fingerprint_of_words(what) or Fingerprint(release=what), ()
+
+
+def _only_kernel(name: str, text: str) -> Fingerprint:
+    """What the text shows of the one kernel that it is of."""
+    answers = answers_of_text(name, text)
+    if len(answers) > 1:
+        raise Unusable(
+            "several-kernels",
+            f"{name} names {len(answers)} kernels",
+            context=tuple(f"{answer.source}: {answer.banner}" for answer in answers[:10]),
+            hint="name one of them: its banner, in quotes",
+        )
+    return answers[0].fingerprint

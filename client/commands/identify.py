@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,9 @@ from kernsym.client import exits
 from kernsym.client.answers import (
     Answer,
     answer_dump,
+    answer_held,
     answer_text,
+    answers_of_text,
     as_json,
     dump_warnings,
     lines_of,
@@ -21,22 +25,25 @@ from kernsym.client.answers import (
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.output import printable
 from kernsym.client.settings import Settings
+from kernsym.client.texts import exists, read_text
 from kernsym.distros import Outcome
 
-_HEAD = 1 << 16
+_PACKAGES = (".deb", ".ddeb", ".rpm")
+_BUILD_ID = r"[0-9a-fA-F]{32,64}"
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, metavar="[DUMP|FILE|-]...")
+@click.argument("inputs", nargs=-1, metavar="[DUMP|FILE|WORDS|-]...")
 @click.option("--banner", "banners", multiple=True, metavar="TEXT", help="A banner as text.")
 @global_options
 @pass_settings
 def identify(settings: Settings, inputs: tuple[str, ...], banners: tuple[str, ...]) -> int:
     """Say which kernel each input is of, and which packages hold its symbols.
 
-    A dump gives one answer, a text file one for each line that holds a banner, `-` one for every
-    line of standard input.  The exit status is 3 when an input, other than `-`, holds a kernel
-    that is not identified for certain.
+    An input is a dump; a log, of which the kernel that booted last counts; a list of banners, with
+    an answer for each; `-`, with an answer for every line of standard input; a banner, a release,
+    the file name of a package, or a build ID that the store holds.  The exit status is 3 when an
+    input, other than `-`, holds a kernel that is not identified for certain.
     """
     if not inputs and not banners:
         raise click.UsageError("name a dump, a text file, - or --banner TEXT")
@@ -54,9 +61,13 @@ def identify(settings: Settings, inputs: tuple[str, ...], banners: tuple[str, ..
 
 
 def _of_file(settings: Settings, path: Path) -> Iterator[Answer]:
-    if path.is_file() and _is_text(path):
-        found = [line for line in _lines(str(path), path.read_bytes()) if line.banner]
-        yield from found or [answer_text(str(path), "")]
+    text = read_text(path)
+    if text is not None:
+        yield from answers_of_text(str(path), text)
+        return
+    named = _of_words(settings, str(path))
+    if named is not None:
+        yield named
         return
     from kernsym.client.dumps import read_facts
 
@@ -70,11 +81,19 @@ def _of_file(settings: Settings, path: Path) -> Iterator[Answer]:
     yield answer_dump(str(path), facts)
 
 
-def _is_text(path: Path) -> bool:
-    """No dump begins with 64 KiB that hold no NUL; a log does."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    return bool(head) and b"\0" not in head
+def _of_words(settings: Settings, what: str) -> Answer | None:
+    """The answer for what is no dump or text: a package, of which the name is enough, or words."""
+    if exists(Path(what)):
+        named = answer_text(what, Path(what).name)
+        return named if Path(what).suffix in _PACKAGES and named.verdict.kernel else None
+    if re.fullmatch(_BUILD_ID, what):
+        from kernsym.cache import Store
+
+        with contextlib.closing(Store(settings.store_folder())) as store:
+            held = store.find_build_id(what.lower())
+            return answer_held(what, held.bundle) if held else answer_text(what, "")
+    answer = answer_text(what, what)
+    return answer if answer.verdict.outcome is not Outcome.UNKNOWN else None
 
 
 def _lines(name: str, content: bytes) -> Iterator[Answer]:

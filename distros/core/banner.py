@@ -29,6 +29,8 @@ _BBCODE = re.compile(
 _QUOTE_MARKS = re.compile(r"\A[>|\s]*")
 # A line that begins like this is the log's next record, not the rest of a wrapped one.
 _NEXT_RECORD = re.compile(r"\s*(?:\[\s*[0-9]+\.[0-9]+\]|<[0-9]>|[A-Z][a-z]{2}\s+[0-9]+\s[0-9]+:)")
+# What archives of mails put in the place of `user@host`.
+_AT_IN_WORDS = re.compile(r"\w+ ?(?:at|[\[(]at[\])]) ?[\w.-]+")
 _MOST_LINES = 6
 _MOST_GROUPS = 4
 
@@ -106,7 +108,7 @@ def _parse(line: str, release: str, end: int) -> Banner:
     mark = builder = compiler = ""
     if len(groups) > 1 and "@" in groups[1] and "@" not in groups[0]:
         mark = groups.pop(0)
-    if groups and ("@" in groups[0] or " " not in groups[0]):
+    if groups and ("@" in groups[0] or " " not in groups[0] or _AT_IN_WORDS.fullmatch(groups[0])):
         builder = groups.pop(0)
     if groups:
         compiler = groups.pop(0)

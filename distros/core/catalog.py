@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import kernsym.distros
+from kernsym.distros.core import neighbours
 from kernsym.distros.core.banner import find_banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence
 from kernsym.distros.core.kernel import Fingerprint, Kernel
 
+_MACHINE = re.compile(r"[A-Za-z0-9_]{1,32}")
 # A value that begins with % is the format string in the kernel's image, not a note.
 _OS_RELEASE = re.compile(r"^OSRELEASE=(?P<release>[^%\s]\S*)", re.MULTILINE)
 
@@ -66,12 +68,37 @@ def identify(fingerprint: Fingerprint) -> Verdict:
         return Verdict(
             outcome=Outcome.UNKNOWN, reason="no kernel banner, release or build ID was found"
         )
+    neighbour = neighbours.recognise(evidence)
+    if neighbour is not None:
+        return judge({"neighbour": neighbour}, evidence)
     claims = {
         distro.name: claim
         for distro in dict.fromkeys(catalog().values())
         if (claim := distro.recognise(evidence)) is not None
     }
+    if not claims:
+        homemade = neighbours.homemade(evidence)
+        claims = {"homemade": homemade} if homemade else {}
     return judge(claims, evidence)
+
+
+def identify_package(file: str) -> Verdict | None:
+    """The verdict on the file name of a package; None when no distribution names one so."""
+    found = [
+        (distro, kernel)
+        for distro in dict.fromkeys(catalog().values())
+        if distro.named is not None and (kernel := distro.named(file)) is not None
+    ]
+    if len(found) != 1:
+        return None
+    ((distro, kernel),) = found
+    return Verdict(
+        outcome=Outcome.IDENTIFIED,
+        reason=f"it is named as {distro.title} names its packages",
+        evidence=(file,),
+        kernel=kernel,
+        candidates=(kernel.distro,),
+    )
 
 
 def gather(fingerprint: Fingerprint) -> Evidence | None:
@@ -88,12 +115,13 @@ def gather(fingerprint: Fingerprint) -> Evidence | None:
         release = banner.release
     if not release:
         return None
+    arch = fingerprint.arch or fingerprint.machine or ""
     return Evidence(
         fingerprint=fingerprint,
         banner=banner,
         release=release,
         version=(banner.version if banner else "") or fingerprint.version or "",
-        arch=fingerprint.arch or fingerprint.machine or None,
+        arch=arch if _MACHINE.fullmatch(arch) else None,
     )
 
 
@@ -150,7 +178,9 @@ def _ambiguous(
         outcome=Outcome.AMBIGUOUS,
         reason="; ".join(dict.fromkeys(claim.reason for _, claim in claims)),
         evidence=tuple(dict.fromkeys(word for _, claim in claims for word in claim.evidence)),
-        candidates=tuple(name for name, _ in claims),
+        candidates=tuple(
+            dict.fromkeys(c.candidate.distro if c.candidate else name for name, c in claims)
+        ),
         possible=possible,
         rejected=rejected,
     )

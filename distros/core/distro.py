@@ -59,7 +59,8 @@ BUILT_IN = "built in"
 class Source:
     """One place that publishes packages, asked in the order given.
 
-    `kind`: `apt`, `directory`, `snapshot` or `rpm-md`.  `url`: base, http(s):// or file://.
+    `kind`: `apt`, `directory`, `snapshot`, `launchpad` or `rpm-md`.  `url`: base, http(s):// or
+    file://.
     `signature`: require, if-present or skip.  `signed_by`: paths of keyrings, or armoured keys;
     () means the distribution's own.  `origin` says where this source was learned from.
     """
@@ -142,8 +143,14 @@ class Distro:
     kernels.
     `sources(kernel, machine)`: the places to ask for this kernel, in order; `machine` are the
     sources that the machine's own configuration names, for a distribution to use or extend.
+    `packages(kernel)`: several of one role are alternatives, the likeliest first.
     `locate(package, kernel, source, fetch)`: the package at one source; None when that source does
-    not publish it.
+    not publish it.  `locate_all`, where given, is asked instead: every package at a source that
+    fits, best first, () for none; for evidence that does not tell the exact version.
+
+    `build_id_differs(kernel)`: its published vmlinux has another build ID than the kernel that
+    runs, so that only the banner proves it.
+    `named(file)`: the kernel whose package a file is named after; None: not this distribution's.
 
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
     as the distribution's own package `keyring_package` installs them.
@@ -156,6 +163,9 @@ class Distro:
     sources: Callable[[Kernel, Sequence[Source]], tuple[Source, ...]]
     locate: Callable[[Package, Kernel, Source, Fetch], PackageRef | None]
     layout: Callable[[Kernel], Layout]
+    locate_all: Callable[[Package, Kernel, Source, Fetch], tuple[PackageRef, ...]] | None = None
+    build_id_differs: Callable[[Kernel], bool] = lambda kernel: False
+    named: Callable[[str], Kernel | None] | None = None
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""

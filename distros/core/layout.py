@@ -28,7 +28,8 @@ class Layout:
     `stripped` is the other half, `vmlinux-*.gz` or `.xz` perhaps, of the package with role KERNEL.
 
     `modules` has a group `name`.  `source_archive` and `source_files` are for the source package;
-    `source_root` is the folder that DWARF's relative file names start in, once unpacked.
+    `source_root` is the folder that DWARF's relative file names start in, once unpacked; of plain
+    files it may be None, then it is their folder `linux-...`.
     """
 
     vmlinux: re.Pattern[str]

@@ -143,7 +143,7 @@ def _reference(package: Package, stanza: Stanza, source: Source, page: Page) -> 
         path = path.replace("+", "%2B")  # stores of the S3 kind read a bare + as a blank
     folder = _suite_folder(source) if source.suite.endswith("/") else source.url.rstrip("/")
     if package.arch == "*":
-        name = f"{package.name}_{package.version}_{stanza.architecture}.deb"
+        name = package.id.replace("_*.", f"_{stanza.architecture}.")
         package = replace(package, arch=stanza.architecture, id=name)
     return PackageRef(
         package=package,

@@ -27,6 +27,13 @@ _PORTS = (
     ("*", "mips", "4kc mips32r2el r4k"),
 )
 _BY_WORD = {word: (port, machine) for port, machine, words in _PORTS for word in words.split()}
+_BY_MACHINE = {machine: port for port, machine, _ in reversed(_PORTS) if port != "*"} | {
+    "i386": "i386", "i486": "i386", "i586": "i386", "armv7": "armhf", "arm64": "arm64",
+    "amd64": "amd64",
+}  # fmt: skip
+_MACHINES = {port: machine for machine, port in reversed(_BY_MACHINE.items())} | {
+    "amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l", "i386": "i686",
+}  # fmt: skip
 # What else the name of a flavour of Debian's is made of.
 _MODIFIERS = (
     "2e", "2f", "3", "16k", "64k", "bcm91250a", "bcm91480b", "bigmem", "cloud", "cobalt",
@@ -48,3 +55,21 @@ def port_of_flavour(flavour: str) -> tuple[str, str] | None:
     if len(named) != 1 or any(word not in _BY_WORD and word not in _MODIFIERS for word in words):
         return None
     return named[0]
+
+
+def port_of_machine(machine: str | None) -> str:
+    """Debian's port for what `uname -m` says; "*" when it is not known.
+
+    >>> port_of_machine("ppc64le"), port_of_machine("i586"), port_of_machine(None)
+    ('ppc64el', 'i386', '*')
+    """
+    return _BY_MACHINE.get(machine or "", "*")
+
+
+def machine_of_port(port: str) -> str | None:
+    """What `uname -m` says on one of Debian's ports; None for a word that is none of them.
+
+    >>> machine_of_port("ppc64el"), machine_of_port("i386"), machine_of_port("all")
+    ('ppc64le', 'i686', None)
+    """
+    return _MACHINES.get(port)

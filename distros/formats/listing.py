@@ -19,7 +19,7 @@ def names_in(page: bytes) -> tuple[str, ...]:
     text = page.decode("utf-8", "replace")
     links = _LINK.findall(text)
     if links:
-        names = [_unescape(link.split("?", 1)[0].removeprefix("./")) for link in links]
+        names = [unescape(link.split("?", 1)[0].removeprefix("./")) for link in links]
     else:
         names = [line.strip() for line in text.splitlines()]
     return tuple(dict.fromkeys(name for name in names if name and "/" not in name.rstrip("/")))
@@ -30,8 +30,14 @@ def find_name(page: bytes, pattern: str) -> str | None:
     return next((name for name in names_in(page) if fnmatch.fnmatchcase(name, pattern)), None)
 
 
-def _unescape(link: str) -> str:
+def unescape(link: str) -> str:
+    """A link as the name that it means."""
     return _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), html.unescape(link))
+
+
+def named(package: Package, file: str) -> Package:
+    """The package with the file name that it was found under (`NAME_VERSION_ARCH.deb`, `.ddeb`)."""
+    return replace(package, id=file, arch=file.rsplit("_", 1)[-1].split(".", 1)[0])
 
 
 def locate(package: Package, source: Source, fetch: Fetch) -> PackageRef | None:
@@ -46,7 +52,7 @@ def locate(package: Package, source: Source, fetch: Fetch) -> PackageRef | None:
         return None
     address = name.replace("+", "%2B") if base.startswith("http") else name
     return PackageRef(
-        package=replace(package, id=name, arch=name.removesuffix(".deb").rsplit("_", 1)[-1]),
+        package=named(package, name),
         url=f"{base}/{address}",
         origin=source.place,
         why=f"the folder {source.place} holds {name}, without a digest ({source.origin})",

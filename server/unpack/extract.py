@@ -13,10 +13,10 @@ from kernsym.server import elf
 from kernsym.server.disk import writing
 from kernsym.server.growing import ByteSource
 from kernsym.server.unpack.archive import Archive, Entry, open_archive
-from kernsym.server.unpack.members import Allowance, module_packing, safe_files
+from kernsym.server.unpack.members import Allowance, inner_packing, safe_files
 from kernsym.server.unpack.payload import Stopped, open_payload
 
-_ELF_KINDS = (MemberKind.VMLINUX, MemberKind.MODULE)
+_ELF_KINDS = (MemberKind.VMLINUX, MemberKind.STRIPPED, MemberKind.MODULE)
 _KINDS = (*_ELF_KINDS, MemberKind.SYSTEM_MAP)
 
 Wanted = Callable[[MemberKind, str, str], bool]
@@ -27,8 +27,8 @@ class ExtractedFile:
     """A member that was written.
 
     `name`: a module's normalised name.  `path`: relative to the folder that was extracted into,
-    a module's without the suffix of its compression.  `size` in bytes and `sha256` in hex of the
-    file as written; `build_id` None when it carries none.
+    without the suffix of the compression that a module or a stripped kernel came in.  `size` in
+    bytes and `sha256` in hex of the file as written; `build_id` None when it carries none.
     """
 
     kind: MemberKind
@@ -82,7 +82,7 @@ def extract(
                 kind, name = found
                 if kind is MemberKind.MODULE:
                     modules.add(name)
-                kept, packing = module_packing(path)
+                kept, packing = inner_packing(kind, path)
                 if wanted(kind, name, kept):
                     with _content(archive, packing, entry, allowance) as blocks:
                         on_file(_write(kind, name, kept, into, blocks))

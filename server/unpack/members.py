@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kernsym.distros import Refused
+from kernsym.distros import MemberKind, Refused
 from kernsym.server.unpack.archive import Archive, Entry, EntryType
 
 MOST_BYTES_OF_A_MEMBER = 8 << 30  # the largest known vmlinux has 1.1 GB
 MOST_BYTES_OF_A_PACKAGE = 64 << 30  # the largest known package has 9 GB unpacked
 _HEADER_BYTES = 512  # what a member costs at least, so that empty ones count too
 
-# libarchive's names for what modules are compressed with.
-_MODULE_FILTERS = {".ko.xz": "xz", ".ko.zst": "zstd", ".ko.gz": "gzip"}
+# libarchive's names for what members are compressed with.
+_FILTERS = {".xz": "xz", ".zst": "zstd", ".gz": "gzip"}
+_PACKED_KINDS = (MemberKind.MODULE, MemberKind.STRIPPED)
 
 
 def safe_path(path: str) -> str:
@@ -27,15 +28,15 @@ def safe_path(path: str) -> str:
     return "/".join(words)
 
 
-def module_packing(path: str) -> tuple[str, str | None]:
-    """The path under which a module is kept, and libarchive's name of its compression.
+def inner_packing(kind: MemberKind, path: str) -> tuple[str, str | None]:
+    """The path under which a member is kept, and libarchive's name of its own compression.
 
-    >>> module_packing("kernel/fs/ext4.ko.xz")
+    >>> inner_packing(MemberKind.MODULE, "kernel/fs/ext4.ko.xz")
     ('kernel/fs/ext4.ko', 'xz')
     """
-    for suffix, filter_name in _MODULE_FILTERS.items():
-        if path.endswith(suffix):
-            return path[: -len(suffix)] + ".ko", filter_name
+    for suffix, filter_name in _FILTERS.items():
+        if kind in _PACKED_KINDS and path.endswith(suffix):
+            return path.removesuffix(suffix), filter_name
     return path, None
 
 

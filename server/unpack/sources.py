@@ -1,10 +1,13 @@
-"""The source tree out of a source package: a tarball inside the package, unpacked as it streams."""
+"""The source tree out of a package, as it streams: a tarball inside it, or plain members."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from kernsym.server.unpack.members import Allowance, safe_files, unsafe
 from kernsym.server.unpack.payload import Stopped, open_payload
 
 _FILTERS = {".tar": "none", ".xz": "xz", ".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
+_TREE = re.compile(r"(?:.*?/)?linux-[^/]+(?=/)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,46 +39,67 @@ def extract_sources(
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> SourceTree | None:
-    """Unpacks the source tarball to `into/<layout.source_root>`; None when `stop` ended it.
+    """Unpacks the sources below `into`; None when `stop` ended it.
 
-    Every file is kept: to leave out Documentation and tools would save a fifth of the files.
+    They are a tarball, which becomes `layout.source_root`, or plain members, which keep their
+    paths.  Every file is kept: to leave out Documentation and tools would save a fifth of them.
     Links are not: those of the kernel lead to device trees and self-tests.
     The tree is built beside its place and renamed whole; what a killed run left is removed first.
 
-    Raises as `extract`; `package-corrupt` also when there is no such tarball.
+    Raises as `extract`; `package-corrupt` also when there are no sources.
     """
-    if layout.source_root is None:
-        raise ValueError("this layout has no source tree")
-    target = into / layout.source_root
-    beside = target.with_name(f".{target.name}.part")
+    beside = into / ".sources.part"
     shutil.rmtree(beside, ignore_errors=True)
     try:
         with open_payload(package, stop) as archive:
-            files, size = _unpack_tarball(archive, layout, beside)
+            tree = _unpack(archive, layout, beside)
+        target = into / tree.path
         with writing(target):
-            if target.exists():
-                shutil.rmtree(target)
-            beside.replace(target)
-        return SourceTree(path=layout.source_root, files=files, size=size)
+            shutil.rmtree(target, ignore_errors=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (beside / tree.path).replace(target)
+        return tree
     except Stopped:
         return None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _unpack_tarball(archive: Archive, layout: Layout, folder: Path) -> tuple[int, int]:
-    """Unpacks the first member that the layout calls the source archive; files and bytes."""
+def _unpack(archive: Archive, layout: Layout, into: Path) -> SourceTree:
+    """Writes the tree that the package holds, at its path below `into`."""
     allowance = Allowance()
-    for _, path in safe_files(archive, allowance):
-        found = layout.classify(path)
-        if found is None or found[0] is not MemberKind.SOURCE_ARCHIVE:
-            continue
-        filter_name = _FILTERS.get(Path(path).suffix)
-        if filter_name is None:
-            raise corrupt(f"the source archive {path} is packed in an unknown way")
-        with open_archive(archive.blocks(), format_name="tar", filter_name=filter_name) as tarball:
-            return _unpack_tree(tarball, allowance, folder)
-    raise corrupt("there is no source archive in it")
+    roots: Counter[str] = Counter()
+    made: set[Path] = set()
+    size = 0
+    for entry, path in safe_files(archive, allowance):
+        kind, _ = layout.classify(path) or (None, "")
+        if kind is MemberKind.SOURCE_ARCHIVE and layout.source_root:
+            with _open_tarball(archive, path) as tarball:
+                files, size = _unpack_tree(tarball, allowance, into / layout.source_root)
+            return SourceTree(path=layout.source_root, files=files, size=size)
+        if kind is MemberKind.SOURCE_FILE:
+            size += _write(into / path, archive.blocks(), entry.modified, made)
+            roots[_root_of(path, layout)] += 1
+    if not roots:
+        raise corrupt("there are no sources in it")
+    root, files = roots.most_common(1)[0]
+    return SourceTree(path=root, files=files, size=size)
+
+
+def _root_of(path: str, layout: Layout) -> str:
+    """The folder of the source tree that a file lies in: the layout's, or the one that is named
+    `linux-...`, or that of the file."""
+    if layout.source_root and path.startswith(f"{layout.source_root}/"):
+        return layout.source_root
+    found = _TREE.match(path)
+    return found[0] if found else path.rpartition("/")[0]
+
+
+def _open_tarball(archive: Archive, path: str) -> AbstractContextManager[Archive]:
+    filter_name = _FILTERS.get(Path(path).suffix)
+    if filter_name is None:
+        raise corrupt(f"the source archive {path} is packed in an unknown way")
+    return open_archive(archive.blocks(), format_name="tar", filter_name=filter_name)
 
 
 def _unpack_tree(tarball: Archive, allowance: Allowance, folder: Path) -> tuple[int, int]:
@@ -87,21 +112,20 @@ def _unpack_tree(tarball: Archive, allowance: Allowance, folder: Path) -> tuple[
         top = top or first
         if first != top or not rest:
             raise unsafe(f"the source archive holds {path!r} beside its folder {top!r}")
-        place = folder / rest
-        if place.parent not in made:
-            with writing(place):
-                place.parent.mkdir(parents=True, exist_ok=True)
-            made.add(place.parent)
-        size += _write(place, tarball.blocks(), entry.modified)
+        size += _write(folder / rest, tarball.blocks(), entry.modified, made)
         files += 1
     if not files:
         raise corrupt("the source archive is empty")
     return files, size
 
 
-def _write(place: Path, blocks: Iterable[memoryview], modified: int) -> int:
+def _write(place: Path, blocks: Iterable[memoryview], modified: int, made: set[Path]) -> int:
+    """Writes a file, and its folder unless that is among those `made`; its size in bytes."""
     size = 0
     with writing(place):
+        if place.parent not in made:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            made.add(place.parent)
         with place.open("wb") as file:
             for block in blocks:
                 size += file.write(block)

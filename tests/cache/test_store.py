@@ -156,14 +156,13 @@ def test_manifest_survives_the_round_trip_and_refuses_what_it_cannot_read() -> N
     assert broken.value.code == "manifest-unreadable"
 
 
-def test_only_a_sure_miss_is_remembered(store: Store) -> None:
-    assert store.index.miss(KERNEL) is None
+def test_only_a_sure_miss_is_remembered_for_those_who_were_asked(store: Store) -> None:
+    assert store.index.miss(KERNEL, ("a",)) is None
     error = NotPublished("not-published", "nobody has it", context=("a: no",), hint="look around")
-    store.index.remember_miss(KERNEL, error)
-    again = store.index.miss(KERNEL)
+    store.index.remember_miss(KERNEL, ("a",), error)
+    again = store.index.miss(KERNEL, ("a",))
     assert again is not None and again.message == "nobody has it" and "a: no" in again.context
-    store.index.forget_miss(KERNEL)
-    assert store.index.miss(KERNEL) is None
+    assert store.index.miss(KERNEL, ("a", "b")) is None
 
 
 def test_a_store_that_cannot_be_made_says_so(tmp_path: Path) -> None:

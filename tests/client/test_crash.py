@@ -134,6 +134,20 @@ def test_a_name_that_no_module_has_never_reaches_crash() -> None:
     assert input_lines(command(symbols=Symbols(namelists=(VMLINUX,), modules=modules))) == []
 
 
+@pytest.mark.parametrize(
+    ("prefix", "lines"),
+    [
+        ("/usr/src/debug/k/linux-5.14", ["set substitute-path /usr/src/debug/k/linux-5.14 /s/x"]),
+        ("/build/with blank", []),  # gdb would take it for two words
+        ("", []),
+    ],
+)
+def test_absolute_names_of_sources_are_mapped(prefix: str, lines: list[str]) -> None:
+    symbols = Symbols(namelists=(VMLINUX,), sources=Path("/s/x"), source_prefix=prefix)
+    script = dict(command(symbols=symbols).files)["sources.gdb"]
+    assert script.splitlines() == [*lines, "define hook-list", "directory /s/x", "end"]
+
+
 def test_sources_are_looked_for_anew_by_each_list() -> None:
     made = command(symbols=Symbols(namelists=(VMLINUX,), sources=Path("/s/linux-source-6.1")))
     assert input_lines(made) == [f"gdb source {FOLDER}/sources.gdb"]

@@ -22,7 +22,7 @@ from kernsym.distros import (
     Role,
     Source,
 )
-from kernsym.server.resolve import resolve
+from kernsym.server.resolve import offers
 
 KERNEL = Kernel(distro="x", release="1", arch="x86_64", uname="1.0", flavour="", version="1.0-1")
 PACKAGE = Package(role=Role.DEBUGINFO, id="k-dbg.deb", name="k-dbg", version="1.0-1", arch="amd64")
@@ -81,7 +81,7 @@ def ask(*answers: Answer) -> PackageRef:
         Source(distro="x", kind="apt", url="https://me:secret@x.example/", suite=suite)
         for suite in named
     ]
-    return resolve(distro(named), KERNEL, PACKAGE, sources, NoFetch())
+    return next(offers(distro(named), KERNEL, (PACKAGE,), sources, NoFetch()))
 
 
 @pytest.mark.parametrize("before", [(), (NO,), (DOWN,), (TAMPERED, NO, FORBIDDEN)])

@@ -56,12 +56,33 @@ def test_unpacks_the_tree_without_links(tmp_path: Path, suffix: str) -> None:
 
 
 def test_replaces_what_an_earlier_run_left(tmp_path: Path) -> None:
-    for leftover in (f"{ROOT}/old.c", "usr/src/.linux-source-6.1.part/half.c"):
+    for leftover in (f"{ROOT}/old.c", ".sources.part/half.c"):
         (tmp_path / leftover).parent.mkdir(parents=True)
         (tmp_path / leftover).write_bytes(b"old")
     extract_sources(package(TREE), LAYOUT, tmp_path)
     assert not any(path.endswith(("old.c", "half.c")) for path in written(tmp_path))
     assert (tmp_path / ROOT / "Makefile").is_file()
+
+
+@pytest.mark.parametrize("given", [None, "usr/src/debug/kernel-5.14/linux-5.14-9.el9"])
+def test_plain_files_keep_their_paths(tmp_path: Path, given: str | None) -> None:
+    root = "usr/src/debug/kernel-5.14/linux-5.14-9.el9"
+    layout = Layout(
+        vmlinux=re.compile("-"),
+        modules=re.compile("-"),
+        source_files=re.compile("usr/src/debug/.+"),
+        source_root=given,
+    )
+    members: list[Member] = [
+        ("./usr/src/debug/kernel-5.14/generated.c", b""),
+        (f"./{root}/kernel/panic.c", b"panic"),
+        (f"./{root}/arch/x86/linux-boot/setup.c", b"boot"),
+        link(f"./{root}/kernel/link.c", "panic.c"),
+        ("./usr/share/doc/copyright", b"GPL-2"),
+    ]
+    tree = extract_sources(Bytes(deb(members)), layout, tmp_path)
+    assert tree is not None and tree.path == root
+    assert written(tmp_path) == {f"{root}/kernel/panic.c", f"{root}/arch/x86/linux-boot/setup.c"}
 
 
 def test_stop_leaves_nothing(tmp_path: Path) -> None:
@@ -93,7 +114,7 @@ def test_refuses_odd_trees(tmp_path: Path, tree: list[Member], code: str) -> Non
 
 
 def test_refuses_a_package_without_source_archive(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no source archive"):
+    with pytest.raises(Refused, match="no sources"):
         extract_sources(Bytes(deb([("./usr/share/doc/a", b"")])), LAYOUT, tmp_path)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernsym.distros import Fingerprint, KernsymError, Refused
+from kernsym.distros import Fingerprint, Kernel, KernsymError, Refused
 from kernsym.server.verify import VmlinuxIdentity, check, read_identity
 from tests import elf_writer
 from tests.elf_writer import BANNER, BUILD_ID
@@ -157,3 +157,23 @@ def test_a_mutated_vmlinux_is_read_or_refused(
         assert "Linux version" in read_identity(file).banner
     except KernsymError as error:
         assert error.code in ("elf-unreadable", "vmlinux-without-banner")
+
+
+def test_a_vendor_known_for_another_build_id_is_judged_by_the_banner() -> None:
+    """Oracle's UEK5 packages publish a vmlinux whose build ID is not the running kernel's."""
+    banner = BANNER.replace("6.1.0-1-amd64", "4.14.35-2047.500.9.el7uek.x86_64")
+    uek = Kernel(
+        distro="oracle",
+        release="7",
+        arch="x86_64",
+        uname="4.14.35-2047.500.9.el7uek.x86_64",
+        flavour="uek",
+        version="4.14.35-2047.500.9.el7uek",
+    )
+    shown = Fingerprint(banner=banner, build_id="11" * 20)
+    identity = VmlinuxIdentity(banner=banner, build_id="22" * 20)
+    assert check(shown, identity, kernel=uek).by == ("banner",)
+    with pytest.raises(Refused):
+        check(shown, identity)
+    with pytest.raises(Refused):
+        check(Fingerprint(build_id="11" * 20), identity, kernel=uek)

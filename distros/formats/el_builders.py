@@ -1,0 +1,98 @@
+"""Who builds where: the `USER@HOST` of Red Hat's family, which names and numbers do not tell apart.
+
+One table for all, because hosts of one are easily taken for another's: CentOS Stream is built at
+redhat.com, early AlmaLinux at cloudlinux.com.  From banners in public logs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kernsym.distros.core.banner import Banner
+
+# Build systems use these accounts; root and people build for themselves.
+_USERS = ("mockbuild", "brewbuilder", "bhcompile", "builder", "buildcentos")
+# Distribution, the end of its hosts' names, the beginning of it that is enough in a line cut short.
+_DOMAINS = (
+    ("centos-stream", ".stream.rdu2.redhat.com", ".stream.rdu2."),
+    ("rhel", ".redhat.com", ".red"),
+    ("centos", ".centos.org", ".cen"),
+    ("rocky", ".rockylinux.org", ".roc"),
+    ("alma", ".almalinux.org", ".alm"),
+    ("oracle", ".oracle.com", ".ora"),
+    ("fedora", ".fedoraproject.org", ".fed"),
+)
+# Whole names of hosts: Oracle's without a domain and in its own range of addresses, Fedora's
+# without a domain, and CloudLinux's that built AlmaLinux (its own kernels say lve).
+_CLOUDLINUX = re.compile(r"(?:koji\.corp|build)\.cloudlinux\.com")
+_HOSTS = (
+    ("oracle", re.compile(r"jenkins-10-[0-9a-f-]+|host(?:-[0-9]+){4}|139\.185\.[0-9]+\.[0-9]+")),
+    ("oracle", re.compile(r"(?:x86|aarch64)-ol[0-9]+-builder-[0-9]+")),
+    ("fedora", re.compile(r"bkernel[0-9]+")),
+    ("alma", _CLOUDLINUX),
+)
+# Machines of people inside Red Hat, not of its build system; until 2005 that ran there too.
+_NOT_BUILDING = re.compile(r"\.(?:lab|usersys|users|devel|hosts|ctm)\.")
+_ANONYMOUS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{12}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_HIDDEN = re.compile(r"[x.*]*")  # by an archive of mails, or a page
+_ANONYMOUS_CUT = re.compile(r"[0-9a-f]{6,31}")
+# The at sign, or what is put in its place against collectors of addresses.
+_AT = re.compile(r"@|_at_| at | ?[\[(]at[\])] ?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """`text` as it stands there; `user` and `host`, "" when cut; `cut`: the line ends in it.
+
+    `distro`: whose host it is, None when it is nobody's.  `anonymous`: the host is a hash or an
+    address, as several distributions have them, or hidden.  `trusted`: the account is of a build
+    system.
+    """
+
+    text: str
+    user: str
+    host: str
+    cut: bool
+    distro: str | None
+    anonymous: bool
+    trusted: bool
+
+
+def builder_of(banner: Banner | None) -> Builder | None:
+    """The builder that a banner names; None when it names none."""
+    text = (banner.builder or banner.compiler) if banner else ""
+    at = _AT.search(text)
+    if banner is None or at is None or not text[: at.start()].isalnum():
+        return None
+    # A wrapped line has blanks in it that were not there.
+    cut = f"{text})".replace(" ", "") not in banner.raw.replace(" ", "")
+    user, host = text[: at.start()], text[at.end() :].replace(" ", "").rstrip(".>…" if cut else "")
+    distro = "centos" if user == "buildcentos" else _owner(user, host, cut)
+    hidden = _ANONYMOUS.fullmatch(host) or _HIDDEN.fullmatch(host)
+    numbered = hidden or (cut and _ANONYMOUS_CUT.fullmatch(host))
+    early_alma = user == "root" and _CLOUDLINUX.fullmatch(host)
+    return Builder(
+        text=text,
+        user=user,
+        host=host,
+        cut=cut,
+        distro=distro,
+        anonymous=bool(numbered) and distro is None,
+        trusted=user in _USERS or bool(early_alma),
+    )
+
+
+def _owner(user: str, host: str, cut: bool) -> str | None:
+    for distro, whole in _HOSTS:
+        if whole.fullmatch(host):
+            return distro
+    if _NOT_BUILDING.search(host) and user != "bhcompile":
+        return None
+    for distro, domain, enough in _DOMAINS:
+        if host.endswith(domain):
+            return distro
+        beginning = host.rfind(enough)
+        if cut and beginning > 0 and domain.startswith(host[beginning:]):
+            return distro
+    return None

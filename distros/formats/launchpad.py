@@ -1,0 +1,132 @@
+"""Every file that Launchpad ever published for an archive, by its JSON interface.
+
+The interface: https://api.launchpad.net/devel.html (archive, binary_package_publishing).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from kernsym.distros.core.distro import Fetch, Page, Source
+from kernsym.distros.core.errors import CouldNotFindOut
+from kernsym.distros.core.package import Package, PackageRef
+from kernsym.distros.formats.apt import FormatError
+from kernsym.distros.formats.listing import named, unescape
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_SHA1 = re.compile(r"[0-9a-f]{40}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibrarianFile:
+    """One file of the librarian: its plain `name`, address, digests in hex and size in bytes."""
+
+    name: str
+    url: str
+    size: int
+    sha256: str | None
+    sha1: str | None
+
+
+def binaries_url(archive: str, name: str, version: str) -> str:
+    """Where the publications of one version of a binary package are asked for."""
+    name, version = (word.replace("+", "%2B") for word in (name, version))
+    return (
+        f"{archive.rstrip('/')}?ws.op=getPublishedBinaries"
+        f"&binary_name={name}&version={version}&exact_match=true"
+    )
+
+
+def parse_binaries(body: bytes, *, archive: str, name: str, version: str, port: str) -> str | None:
+    """The address of a publication for `port` ("*": any) in the answer to `binaries_url`.
+
+    One for all processors is good for each.  Raises `FormatError`.
+    """
+    answer = _json(body)
+    entries = answer.get("entries") if isinstance(answer, dict) else None
+    if not isinstance(entries, list):
+        raise FormatError("it has no entries")
+    service = "/".join(archive.split("/")[:3]) + "/"
+    for entry in entries:
+        if not isinstance(entry, dict):
+            continue
+        link, series = str(entry.get("self_link")), str(entry.get("distro_arch_series_link"))
+        said = (entry.get("binary_package_name"), entry.get("binary_package_version"))
+        fits = port in ("*", series.rsplit("/", 1)[-1]) or not entry.get("architecture_specific")
+        if said == (name, version) and fits:
+            if not link.startswith(service):
+                raise FormatError(f"it leads elsewhere: {link}")
+            return link
+    return None
+
+
+def parse_files(body: bytes) -> tuple[LibrarianFile, ...]:
+    """The files of a publication, as `binaryFileUrls` states them.  Raises `FormatError`."""
+    answer = _json(body)
+    if not isinstance(answer, list):
+        raise FormatError("it is not a list of files")
+    return tuple(_files(answer))
+
+
+def _files(rows: list[object]) -> Iterator[LibrarianFile]:
+    for row in rows:
+        if not isinstance(row, dict):
+            continue
+        url, size = row.get("url"), row.get("size")
+        if isinstance(url, str) and url.startswith("http") and isinstance(size, int) and size > 0:
+            sha256, sha1 = str(row.get("sha256")), str(row.get("sha1"))
+            yield LibrarianFile(
+                name=unescape(url.rsplit("/", 1)[-1]),
+                url=url,
+                size=size,
+                sha256=sha256 if _SHA256.match(sha256) else None,
+                sha1=sha1 if _SHA1.match(sha1) else None,
+            )
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"it is not JSON: {error}") from error
+
+
+def locate(package: Package, source: Source, fetch: Fetch, *, port: str) -> PackageRef | None:
+    """The package in the librarian; None when Launchpad never published this version.
+
+    The digest is what Launchpad states over TLS; no signature covers it.
+    """
+    asked = fetch.page(binaries_url(source.url, package.name, package.version))
+    try:
+        link = asked and parse_binaries(
+            asked.body,
+            archive=source.url,
+            name=package.name,
+            version=package.version,
+            port=port,
+        )
+        answer = fetch.page(f"{link}?ws.op=binaryFileUrls&include_meta=true") if link else None
+        return _reference(package, source, answer) if answer else None
+    except FormatError as error:
+        raise CouldNotFindOut(
+            "index-unreadable", f"the answer of {source.place} cannot be read: {error}"
+        ) from error
+
+
+def _reference(package: Package, source: Source, answer: Page) -> PackageRef | None:
+    for file in parse_files(answer.body):
+        if fnmatchcase(file.name, package.id):
+            return PackageRef(
+                package=named(package, file.name),
+                url=file.url,
+                origin=source.place,
+                why=f"{source.place} keeps {file.name}; its digest is Launchpad's word, not signed",
+                size=file.size,
+                sha256=file.sha256,
+                sha1=file.sha1,
+            )
+    return None

@@ -1,0 +1,143 @@
+"""How Ubuntu names the packages of a kernel, by its era, flavour and processor.
+
+Signed kernels are built twice: `linux-image-unsigned-K` holds the image, and a package made of
+the signed copy takes the plain name, whose -dbgsym is a stub.  When each flavour began with that
+is read off package lists; between two known uploads either name may be the right one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kernsym.distros.formats.deb_ports import machine_of_port
+
+# A kernel's first two numbers, or three when it is a 2.6.
+Line = tuple[int, ...]
+# Line -> (last ABI known under the plain name, first ABI known as unsigned).
+Change = dict[Line, tuple[int, int]]
+
+_NEVER = 1 << 30
+_GENERIC: Change = {(3, 13): (165, 170), (4, 4): (128, 142), (4, 15): (19, 20)}
+_AWS: Change = {
+    (4, 15): (1095, 1120), (5, 4): (1045, 1069), (5, 8): (1029, _NEVER), (5, 11): (0, _NEVER),
+}  # fmt: skip
+_KVM: Change = {(5, 4): (1009, 1050), (5, 8): (0, _NEVER), (5, 11): (0, _NEVER)}
+_CLOUDS: Change = {(4, 15): (1000, 1030)}
+# The changes of a flavour, and the first line of which every upload is unsigned.
+_BY_FLAVOUR: dict[str, tuple[Change, Line]] = {
+    "generic": (_GENERIC, (4, 18)),
+    "lowlatency": (_GENERIC, (4, 18)),
+    "aws": (_AWS, (5, 13)),
+    "kvm": (_KVM, (5, 13)),
+}
+_OTHERS: tuple[Change, Line] = (_CLOUDS, (4, 18))
+
+# New clouds and boards join with every release: a builder of Ubuntu's is good for other words too.
+FLAVOUR = re.compile(
+    r"generic(?:-pae|-lpae|-64k)?|virtual|server|lowlatency(?:-64k)?|rt|realtime|preempt|386|686"
+    r"|(?:686|k7|amd64-k8|amd64-xeon)(?:-smp)?|powerpc[a-z0-9-]*|e500[a-z0-9-]*|sparc64(?:-smp)?"
+    r"|hppa(?:32|64)|itanium|mckinley|lpia(?:compat)?|xen|openvz|ume|ec2|omap4?|versatile|imx51"
+    r"|mvl-dove|highbank|armadaxp|ac100|mako|flo|goldfish|manta|euclid|cell"
+    r"|(?:aws|azure|gcp|gkeop|gke|ibm|kvm|oracle)(?:-fips|-fde|-cvm|-nvidia|-64k)?|fips"
+    r"|oem(?:-osp1)?|raspi2?|raspi-(?:nolpae|realtime)|snapdragon|qcom|dell300x|iot|intel"
+    r"|intel-iotg(?:-realtime)?|intel-iot-realtime|bluefield|nvidia(?:-[a-z0-9-]+)?"
+    r"|xilinx(?:-[a-z]+)?|riscv|starfive|allwinner|sifive|nezha|icicle|laptop|mtk"
+)
+# Boards without secure boot, and flavours that ended before it.
+_NEVER_SIGNED = re.compile(
+    r"raspi|snapdragon|xilinx|lpae|pae\b|server\b|virtual\b|omap|riscv|starfive|allwinner|sifive"
+    r"|nezha|icicle|powerpc|e500|euclid|mako|flo|goldfish|manta|highbank|mvl|dove|armadaxp|ec2\b"
+)
+# Port -> the first line that may be unsigned, and the first that must be.
+_BY_PORT: dict[str, tuple[Line, Line]] = {
+    "*": ((0,), (0,)), "amd64": ((0,), (0,)), "ppc64el": ((4, 15), (4, 15)),
+    "arm64": ((4, 15), (5, 4)), "s390x": ((5, 0), (_NEVER,)),
+}  # fmt: skip
+# Flavours that i386 or armhf have too; their kernels are not signed.
+_ON_SMALL_PORTS = ("generic", "lowlatency")
+
+_FILE = re.compile(
+    r"linux-(?:image|modules)(?:-unsigned|-debug|-extra)?"
+    r"-(?P<uname>(?P<stem>[0-9.]+-[0-9]+)-[a-z0-9-]+?)(?:-dbgsym)?"
+    r"_(?P=stem)\.(?P<number>[^_]+)_(?P<port>[a-z0-9]+)\.d?deb"
+)
+_FIRST_DBGSYM: Line = (2, 6, 27)
+_LAST_DEBUG: Line = (2, 6, 31)
+
+# Flavours that the package `linux` itself builds, which `linux-source-X.Y.Z` belongs to.
+_OF_LINUX = re.compile(r"generic(?:-pae|-lpae|-64k)?|server|virtual|[36]86|powerpc[a-z0-9-]*")
+_LOWLATENCY_APART: Line = (5, 15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What the names depend on.  `port`: Debian's word for the processor, "*" unknown."""
+
+    uname: str
+    line: Line
+    base: str
+    abi: int
+    flavour: str
+    version: str
+    port: str
+
+
+def line_of(base: str) -> Line:
+    """The line of `X.Y.Z`.
+
+    >>> line_of("5.15.0"), line_of("2.6.32")
+    ((5, 15), (2, 6, 32))
+    """
+    numbers = tuple(map(int, base.split(".")))
+    return numbers[:3] if numbers[0] == 2 else numbers[:2]
+
+
+def debug_names(build: Build) -> tuple[str, ...]:
+    """The packages that may hold the vmlinux, the likelier first; one where the era tells."""
+    dbgsym = f"linux-image-{build.uname}-dbgsym"
+    debug = f"linux-image-debug-{build.uname}"
+    if build.line < _FIRST_DBGSYM:
+        return (debug,)
+    if build.line <= _LAST_DEBUG:
+        return debug, dbgsym
+    maybe, sure = _unsigned(build)
+    unsigned = f"linux-image-unsigned-{build.uname}-dbgsym"
+    if sure:
+        return (unsigned,)
+    return (unsigned, dbgsym) if maybe else (dbgsym,)
+
+
+def _unsigned(build: Build) -> tuple[bool, bool]:
+    """Whether the image may be, and whether it must be, in the package that is called unsigned."""
+    if _NEVER_SIGNED.search(build.flavour):
+        return False, False
+    may_since, must_since = _BY_PORT.get(build.port, ((_NEVER,), (_NEVER,)))
+    if build.line < may_since:
+        return False, False
+    changes, first = _BY_FLAVOUR.get(build.flavour, _OTHERS)
+    maybe = sure = build.line >= first
+    if build.line in changes:
+        last_plain, first_unsigned = changes[build.line]
+        maybe, sure = build.abi > last_plain, build.abi >= first_unsigned
+    small = build.port == "*" and build.flavour in _ON_SMALL_PORTS
+    return maybe, sure and not small and build.line >= must_since
+
+
+def source_name(build: Build) -> str | None:
+    """The package with the source tree; None where the kernel's source package has none."""
+    main = _OF_LINUX.fullmatch(build.flavour) or (
+        build.flavour == "lowlatency" and build.line < _LOWLATENCY_APART
+    )
+    return f"linux-source-{build.base}" if main and "~" not in build.version else None
+
+
+def named_after(file: str) -> tuple[str, str, str] | None:
+    """The uname, the build number and the processor (`uname -m`) that a package's file name tells.
+
+    >>> named_after("linux-image-5.4.0-1029-aws-dbgsym_5.4.0-1029.30_amd64.ddeb")
+    ('5.4.0-1029-aws', '30', 'x86_64')
+    """
+    found = _FILE.fullmatch(file)
+    machine = machine_of_port(found["port"]) if found else None
+    return (found["uname"], found["number"], machine) if found and machine else None

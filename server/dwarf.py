@@ -1,0 +1,82 @@
+"""Where the sources lay when a vmlinux was made, from the first compile units of its DWARF."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import itertools
+import os.path
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+from elftools.elf.elffile import ELFFile
+
+# Enough for a hundred compile units; the largest vmlinux has 0.3 GB of them.
+_HEAD = 4 << 20
+_MOST_UNITS = 500
+_SECTIONS = {
+    "debug_info_sec": ".debug_info",
+    "debug_abbrev_sec": ".debug_abbrev",
+    "debug_str_sec": ".debug_str",
+    "debug_line_str_sec": ".debug_line_str",
+}
+_ARGUMENTS = [name for name in inspect.signature(DWARFInfo).parameters if name != "config"]
+
+
+def source_prefix(vmlinux: Path) -> str:
+    """The folder that holds the source tree in the file names of a vmlinux; "" unknown.
+
+    Where names are absolute it is what they share with the folder that the compiler ran in, which
+    may lie deeper (`make O=`); relative names begin in that folder.  Most compile units decide:
+    assembler's may differ.
+    """
+    absolute: Counter[str] = Counter()
+    relative: Counter[str] = Counter()
+    with vmlinux.open("rb") as file:
+        try:
+            for folder, name in _first_units(ELFFile(file)):
+                if name.startswith("/"):
+                    absolute[os.path.commonpath([folder, str(PurePosixPath(name).parent)])] += 1
+                else:
+                    relative[folder] += 1
+        except Exception:  # the library raises anything at all on hostile files
+            return ""
+    votes = (absolute or relative).most_common(1)
+    return votes[0][0] if votes and votes[0][0] != "/" else ""
+
+
+def _first_units(elf: ELFFile) -> Iterator[tuple[str, str]]:
+    """Absolute folder and name (DW_AT_comp_dir, DW_AT_name) of the first compile units."""
+    sections = {key: _read(elf, name) for key, name in _SECTIONS.items()}
+    if sections["debug_info_sec"] is None:
+        return
+    # The library's own way reads and relocates all of the DWARF, which takes minutes.
+    dwarf = DWARFInfo(
+        DwarfConfig(
+            little_endian=elf.little_endian,
+            default_address_size=elf.elfclass // 8,
+            machine_arch=elf.get_machine_arch(),
+        ),
+        **{key: sections.get(key) for key in _ARGUMENTS},
+    )
+    for unit in itertools.islice(dwarf.iter_CUs(), _MOST_UNITS):
+        attributes = unit.get_top_DIE().attributes
+        if "DW_AT_comp_dir" in attributes and "DW_AT_name" in attributes:
+            folder = os.path.normpath(attributes["DW_AT_comp_dir"].value.decode())
+            if folder.startswith("/"):
+                yield folder, attributes["DW_AT_name"].value.decode()
+        if unit.cu_offset + unit.size + 64 > sections["debug_info_sec"].size:
+            return  # the next one is cut off
+
+
+def _read(elf: ELFFile, name: str) -> DebugSectionDescriptor | None:
+    """A section, of `.debug_info` its head; None when there is none, or it is compressed."""
+    section = elf.get_section_by_name(name)
+    if section is None or section.compressed or section["sh_type"] == "SHT_NOBITS":
+        return None
+    elf.stream.seek(section["sh_offset"])
+    size = min(section["sh_size"], _HEAD) if name == ".debug_info" else section["sh_size"]
+    content = elf.stream.read(size)
+    return DebugSectionDescriptor(io.BytesIO(content), name, 0, len(content), 0)
