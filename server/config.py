@@ -112,7 +112,7 @@ def split_listen(text: str) -> tuple[str, int]:
 
 
 def _source(row: _SourceTable) -> Source:
-    if row.distro not in catalog():
+    if row.distro != "*" and row.distro not in catalog():
         names = ", ".join(catalog())
         raise Unusable(
             "config-broken", f"[[source]] names the distro {row.distro!r}", hint=f"known: {names}"

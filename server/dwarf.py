@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import io
 import itertools
-import os.path
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 from elftools.elf.elffile import ELFFile
@@ -76,7 +77,32 @@ def _read(elf: ELFFile, name: str) -> DebugSectionDescriptor | None:
     section = elf.get_section_by_name(name)
     if section is None or section.compressed or section["sh_type"] == "SHT_NOBITS":
         return None
-    elf.stream.seek(section["sh_offset"])
     size = min(section["sh_size"], _HEAD) if name == ".debug_info" else section["sh_size"]
-    content = elf.stream.read(size)
-    return DebugSectionDescriptor(io.BytesIO(content), name, 0, len(content), 0)
+    window = io.BufferedReader(_Window(elf.stream.fileno(), section["sh_offset"], size))
+    return DebugSectionDescriptor(window, name, 0, size, 0)
+
+
+class _Window(io.RawIOBase):
+    """A part of a file as a file: the strings of a kernel have tens of megabytes, few are read."""
+
+    def __init__(self, descriptor: int, start: int, size: int) -> None:
+        self._descriptor, self._start, self._size = descriptor, start, size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(base + offset, 0)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), max(self._size - self._at, 0))
+        data = os.pread(self._descriptor, wanted, self._start + self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

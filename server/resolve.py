@@ -48,7 +48,7 @@ def offers(
             if not found:
                 answers.append(f"{source.place}: does not have {package.name}")
             for ref in found:
-                if (digest := ref.sha256 or ref.sha1 or ref.url) not in offered:
+                if (digest := ref.digest or ref.url) not in offered:
                     offered.add(digest)
                     yield ref
     if failures or not offered:
