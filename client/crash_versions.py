@@ -104,8 +104,9 @@ def warning_about(crash: CrashProgram, kernel_version: str) -> tuple[str, ...]:
     if not unmet:
         return ()
     wanted = dotted(max(need.crash for need in unmet))
-    first = f"{crash.title} is older than this kernel; {wanted} or newer is needed, for in this one"
-    return (first, *(need.why for need in unmet), NEWER_CRASH_HINT)
+    faults = "; ".join(need.why for need in unmet)
+    first = f"{crash.title} is older than this kernel, {wanted} or newer is needed: {faults}"
+    return (first, NEWER_CRASH_HINT)
 
 
 def refuse_if_unfit(crash: CrashProgram, arch: str | None, compression: str) -> None:
