@@ -37,12 +37,17 @@ class Collector:
         self._package = ""
         self._role = Role.DEBUGINFO
         self._root = root
+        self._held = held
         self._stripped: VmlinuxIdentity | None = None
+        self._guessed: set[str] = set()
+        self.files: dict[str, BundleFile] = {file.path: file for file in held.files} if held else {}
+        self._believe_held()
+
+    def _believe_held(self) -> None:
+        """Know of the kernel what the bundle that is held says, and nothing else."""
+        held = self._held
         self.source_prefix = held.source_prefix if held else ""
         self.verification: Verification | None = held.verification if held else None
-        self.files: dict[str, BundleFile] = {file.path: file for file in held.files} if held else {}
-        self._held = frozenset(self.files)
-        self._guessed: set[str] = set()
         self.absent: set[str] = set(held.absent) if held else set()
         self.all_modules = held.all_modules if held else False
 
@@ -51,11 +56,17 @@ class Collector:
         self._package, self._role = package.package.id, package.package.role
 
     def reject(self) -> None:
-        """Remove what this job brought of the present package: it is not the dump's kernel."""
+        """Remove what this job brought of the present package and forget what it proved: it is
+        not the dump's kernel, or not as it was published, which may show only at its end."""
+        held = {file.path for file in self._held.files} if self._held else set()
         for path, file in list(self.files.items()):
-            if file.package == self._package and path not in self._held:
+            if file.package == self._package and path not in held:
                 (self._root.parent / path).unlink(missing_ok=True)
                 del self.files[path]
+        self._guessed.clear()
+        if self._role is Role.KERNEL:
+            self._stripped = None
+        self._believe_held()
 
     def wanted(self, kind: MemberKind, name: str, path: str) -> bool:
         """Whether a member shall be written.  Holds the pass back at the first module, until those

@@ -64,7 +64,7 @@ class Packages:
                 return
         packages = _named(job.kernel, roles)
         needed = packages[0].role in _NEEDED
-        sources = self._sources(job.kernel)
+        sources = await asyncio.to_thread(self._sources, job.kernel)
         missed = self._store.index.miss(job.kernel, sources) if needed else None
         if missed is not None:
             raise missed
@@ -74,7 +74,13 @@ class Packages:
                 f"{packages[0].id} is not held, and no source may be asked",
                 hint="run once without --offline",
             )
-        found = self._offers(job.kernel, packages)
+        found = offers(
+            catalog()[job.kernel.distro],
+            job.kernel,
+            packages,
+            sources,
+            ThreadFetch(self._upstream),
+        )
         try:
             # In a thread of its own: the distributions' code is synchronous.
             while offer := await asyncio.to_thread(_next, found):
@@ -145,10 +151,6 @@ class Packages:
         signer = voucher(package, source) if source else None
         if signer is not None:
             job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
-
-    def _offers(self, kernel: Kernel, packages: tuple[Package, ...]) -> Iterator[PackageRef]:
-        distro = catalog()[kernel.distro]
-        return offers(distro, kernel, packages, self._sources(kernel), ThreadFetch(self._upstream))
 
     def _sources(self, kernel: Kernel) -> tuple[Source, ...]:
         """Where to ask: the configured sources, the machine's, those that are built in."""

@@ -60,14 +60,14 @@ class Symbols:
         self._store.index.touch(bundle.kernel.key)
         return bundle
 
-    def start(self, request: SymbolsRequest) -> Job:
+    async def start(self, request: SymbolsRequest) -> Job:
         """The job that brings what is asked for: the one that runs, or a new one.
 
         Raises `NotIdentified` (`ambiguous`, `unsupported`, `unknown`, `arch-unknown`).
         """
-        held = self._find(request.fingerprint)
-        kernels = (held.kernel,) if held else _kernels(request.fingerprint)
-        certain = held is not None or identify(request.fingerprint).kernel is not None
+        held = await asyncio.to_thread(self._find, request.fingerprint)
+        kernels, certain = ((held.kernel,), True) if held else _kernels(request.fingerprint)
+        # From here to the start nothing is awaited, so that nobody starts the same job meanwhile.
         job = self._jobs.running(kernels[0] if certain else request.fingerprint, request.part)
         if job is None:
             work = self._bring_sources if request.part is Part.SOURCES else self._bring_symbols
@@ -243,8 +243,9 @@ class Symbols:
             lock.__exit__(None, None, None)
 
 
-def _kernels(fingerprint: Fingerprint) -> tuple[Kernel, ...]:
-    """The kernel that the fingerprint is of, or the candidates: those that something can prove."""
+def _kernels(fingerprint: Fingerprint) -> tuple[tuple[Kernel, ...], bool]:
+    """The kernel that the fingerprint is of for certain, or the candidates that something can
+    prove; and whether it is certain."""
     verdict = identify(fingerprint)
     provable = bool(fingerprint.banner or fingerprint.build_id)
     kernels = (verdict.kernel,) if verdict.kernel else verdict.possible if provable else ()
@@ -260,7 +261,7 @@ def _kernels(fingerprint: Fingerprint) -> tuple[Kernel, ...]:
         raise NotIdentified(
             "arch-unknown", f"the evidence does not tell the architecture of {kernels[0].uname}"
         )
-    return known
+    return known, verdict.kernel is not None
 
 
 def _has(bundle: Bundle, request: SymbolsRequest) -> bool:

@@ -46,7 +46,7 @@ async def _symbols(request: web.Request) -> web.Response:
     if held is not None:
         return json_answer(held)
     require_token(request)
-    job = symbols.start(wanted)
+    job = await symbols.start(wanted)
     return json_answer(job.status(), status=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
 
 

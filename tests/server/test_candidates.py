@@ -67,7 +67,7 @@ def ask(
         async with Upstream(store.root / "pages", QUICK) as upstream:
             symbols = Symbols(store, JobBoard(), Packages(store, upstream, config))
             request = SymbolsRequest(fingerprint=fingerprint, part=part)
-            events = [event async for event in symbols.start(request).follow()]
+            events = [event async for event in (await symbols.start(request)).follow()]
             if events[-1].problem is not None:
                 raise events[-1].problem.as_error()
             bundle = symbols.held(request)

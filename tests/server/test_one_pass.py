@@ -67,11 +67,11 @@ async def _bring(store: Store, folder: Path) -> Bundle:
     wanted = SymbolsRequest(fingerprint=fingerprint, modules=("ext4",))
     async with Upstream(store.root / "pages") as upstream:
         symbols = Symbols(store, JobBoard(), Packages(store, upstream, config))
-        job = symbols.start(SymbolsRequest(fingerprint=fingerprint, modules=None))
+        job = await symbols.start(SymbolsRequest(fingerprint=fingerprint, modules=None))
         async for event in job.follow():
             assert event.problem is None
             if event.kind is EventKind.VMLINUX:
-                assert symbols.start(wanted) is job
+                assert await symbols.start(wanted) is job
         bundle = symbols.held(wanted)
         assert bundle is not None
         return bundle
