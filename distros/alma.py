@@ -20,11 +20,8 @@ def recognise(evidence: Evidence) -> Claim | None:
 
 def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     """What is given, then the current release, then the vault of the kernel's minor release."""
-    built_in = [
-        Source(distro="alma", kind="rpm-md", url=url, signature="if-present")
-        for url in (_urls(kernel) if kernel.arch else ())
-    ]
-    return rpm_sources.in_order(kernel, given, built_in)
+    urls = _urls(kernel) if kernel.arch else ()
+    return rpm_sources.with_repositories(kernel, given, urls)
 
 
 def _urls(kernel: Kernel) -> Iterator[str]:

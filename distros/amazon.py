@@ -87,11 +87,8 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     Of 1 no list of the debuginfo repositories is known.  The list `latest` of 2023 may lack older
     kernels: a list of each of its releases exists, to be configured by who needs one.
     """
-    built_in = [
-        Source(distro="amazon", kind="rpm-md", url=f"{url}/mirror.list", signature="if-present")
-        for url in _lists(kernel)
-    ]
-    return rpm_sources.in_order(kernel, given, built_in)
+    urls = [f"{url}/mirror.list" for url in _lists(kernel)]
+    return rpm_sources.with_repositories(kernel, given, urls)
 
 
 def _lists(kernel: Kernel) -> Iterator[str]:

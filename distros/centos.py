@@ -21,11 +21,8 @@ def recognise(evidence: Evidence) -> Claim | None:
 
 def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     """What is given, then the flat repository that holds every minor release of the major."""
-    built_in = [
-        Source(distro="centos", kind="rpm-md", url=url, signature="if-present")
-        for url in (_urls(kernel) if kernel.arch else ())
-    ]
-    return rpm_sources.in_order(kernel, given, built_in)
+    urls = _urls(kernel) if kernel.arch else ()
+    return rpm_sources.with_repositories(kernel, given, urls)
 
 
 def _urls(kernel: Kernel) -> Iterator[str]:

@@ -31,11 +31,8 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     The CDN answers 403 without a client certificate that is entitled to the folder.
     """
     # repomd.xml there is not signed, as far as is known: the packages are, and TLS is mutual.
-    built_in = [
-        Source(distro="rhel", kind="rpm-md", url=f"{_CDN}/{path}", signature="if-present")
-        for path in (_paths(kernel) if kernel.arch else ())
-    ]
-    return rpm_sources.in_order(kernel, given, built_in)
+    urls = [f"{_CDN}/{path}" for path in (_paths(kernel) if kernel.arch else ())]
+    return rpm_sources.with_repositories(kernel, given, urls)
 
 
 def _paths(kernel: Kernel) -> Iterator[str]:

@@ -39,6 +39,20 @@ def in_order(
     return tuple(dict.fromkeys((*ours, *others)))
 
 
+def with_repositories(
+    kernel: Kernel, given: Sequence[Source], urls: Iterable[str]
+) -> tuple[Source, ...]:
+    """As `in_order`, our own being rpm-md repositories at these addresses."""
+    return in_order(
+        kernel,
+        given,
+        (
+            Source(distro=kernel.distro, kind="rpm-md", url=url, signature="if-present")
+            for url in urls
+        ),
+    )
+
+
 def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> PackageRef | None:
     """The package at one source; None when it is not there.  See `rpm_md.locate` for errors.
 
