@@ -52,7 +52,7 @@ def offers(
                     offered.add(digest)
                     yield ref
     if failures or not offered:
-        raise _outcome(" or ".join(package.id for package in packages), failures, tuple(answers))
+        raise outcome(" or ".join(package.id for package in packages), failures, tuple(answers))
 
 
 def _ask(
@@ -64,9 +64,11 @@ def _ask(
     return (found,) if found else ()
 
 
-def _outcome(
+def outcome(
     wanted: str, failures: Sequence[KernsymError], answers: tuple[str, ...]
 ) -> KernsymError:
+    """The error when no source gave what was wanted: that of the first who could not say, of those
+    whose error says most; `NotPublished` when all of them could.  `answers`: a line for each."""
     for kind in (Refused, CouldNotFindOut):
         for first in failures:
             if isinstance(first, kind):

@@ -96,6 +96,12 @@ def open_list(kind: str, source: Source, fetch: Fetch) -> tuple[Page, Iterator[b
 
     None when there is no repository.  Errors as of `locate`; the pieces raise `FormatError`.
     """
+    named = find_list(kind, source, fetch)
+    return (named[0], read_list(named[1], source, fetch)) if named else None
+
+
+def find_list(kind: str, source: Source, fetch: Fetch) -> tuple[Page, Listing] | None:
+    """repomd.xml, and the list of a kind that it names; None when there is no repository."""
     address = joined(source.url, "repodata/repomd.xml")
     signature = joined(source.url, "repodata/repomd.xml.asc")
     repomd = fetch.signed(address, source, detached=signature)
@@ -105,13 +111,17 @@ def open_list(kind: str, source: Source, fetch: Fetch) -> tuple[Page, Iterator[b
         listing = parse_repomd(repomd.body).get(kind)
         if listing is None:
             raise FormatError(f"repomd.xml names no {kind} list")
+    except FormatError as error:
+        raise unreadable(source, error) from error
+    return repomd, listing
+
+
+def read_list(listing: Listing, source: Source, fetch: Fetch) -> Iterator[bytes]:
+    """The content of a list in pieces, which raise `FormatError`; errors as of `locate`."""
+    try:
         url = joined(listing.base or source.url, listing.path)
     except FormatError as error:
         raise unreadable(source, error) from error
-    return repomd, unpacked(_fetch_list(url, listing, source, fetch), listing.path, fetch)
-
-
-def _fetch_list(url: str, listing: Listing, source: Source, fetch: Fetch) -> bytes:
     page = fetch.page(url, digest=listing.digest)
     if page is None:
         raise CouldNotFindOut(
@@ -119,7 +129,7 @@ def _fetch_list(url: str, listing: Listing, source: Source, fetch: Fetch) -> byt
             f"{source.place} names the list {listing.path} but does not have it",
             hint="the mirror may be in the middle of an update: try again later",
         )
-    return page.body
+    return unpacked(page.body, listing.path, fetch)
 
 
 def unreadable(source: Source, error: FormatError) -> CouldNotFindOut:

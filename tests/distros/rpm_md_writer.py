@@ -74,6 +74,11 @@ def _primary_entry(row: Row) -> str:
 """
 
 
+def build_id_file(build_id: str, ending: str = ".debug", folder: str = "/usr/lib/debug") -> str:
+    """The name of a file, or of a link to it, by its build ID."""
+    return f"{folder}/.build-id/{build_id[:2]}/{build_id[2:]}{ending}"
+
+
 def filelists(rows: Iterable[Row]) -> bytes:
     entries = (
         f'<package pkgid="0" name="{row.name}" arch="{row.arch}">'

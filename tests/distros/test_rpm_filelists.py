@@ -1,55 +1,54 @@
-"""Build IDs in the lists of files of rpm-md repositories."""
+"""The kernels in the lists of files of rpm-md repositories, and their build IDs."""
 
 from __future__ import annotations
 
 import pytest
 
-from kernsym.distros import CouldNotFindOut, Source
-from kernsym.distros.formats.rpm_filelists import find_build_id
-from tests.distros.recorded import Recorded
-from tests.distros.rpm_md_writer import PACKERS, Row, repository
+from kernsym.distros.formats.apt import FormatError
+from kernsym.distros.formats.rpm_filelists import kernels
+from tests.distros.rpm_md_writer import Row, build_id_file, filelists
 
-URL = "https://mirror.example/debug"
-SOURCE = Source(distro="rhel", kind="rpm-md", url=URL)
 VMLINUX, MODULE, OTHER = "ab" * 20, "cd" * 20, "ef" * 20
 
 
-def file_of(build_id: str, ending: str = ".debug", folder: str = "/usr/lib/debug") -> str:
-    return f"{folder}/.build-id/{build_id[:2]}/{build_id[2:]}{ending}"
-
-
-ROWS = (
-    Row(name="bash-debuginfo", files=(file_of(OTHER), "/usr/lib/debug/bash.debug")),
-    Row(
-        name="kernel-debuginfo",
-        files=(file_of(VMLINUX, ""), file_of(VMLINUX), file_of(MODULE, ".1.debug")),
-    ),
-    Row(name="kernel-core", files=(file_of(OTHER, "", "/usr/lib"),)),
-)
-
-
-@pytest.mark.parametrize("suffix", PACKERS)
 @pytest.mark.parametrize(
-    ("build_id", "found"),
+    ("path", "uname"),
     [
-        (VMLINUX, ("kernel-debuginfo-4.18.0-553.el8_10.x86_64",)),
-        (MODULE, ("kernel-debuginfo-4.18.0-553.el8_10.x86_64",)),
-        (OTHER, ("bash-debuginfo-4.18.0-553.el8_10.x86_64",)),
-        (VMLINUX[:-2], ()),
-        ("01" * 20, ()),
+        ("/usr/lib/debug/lib/modules/4.18.0-553.el8_10.x86_64/vmlinux", "4.18.0-553.el8_10.x86_64"),
+        ("/usr/lib/debug/usr/lib/modules/6.12.0-160000.9-default/vmlinux.debug",
+         "6.12.0-160000.9-default"),
+        ("/usr/lib/debug/boot/vmlinux-5.3.18-59.27-default.debug", "5.3.18-59.27-default"),
+        ("/usr/lib/debug/lib/modules/6.12.60-14.ph5/vmlinux-6.12.60-14.ph5", "6.12.60-14.ph5"),
+        ("/usr/lib/debug/lib/modules/5.14.0-9.el9/kernel/fs/xfs/xfs.ko.debug", "5.14.0-9.el9"),
     ],
-)
-def test_owners(suffix: str, build_id: str, found: tuple[str, ...]) -> None:
-    fetch = Recorded(repository(URL, ROWS, suffix=suffix))
-    assert find_build_id(build_id, SOURCE, fetch) == found
+)  # fmt: skip
+def test_the_release_of_a_kernel_is_in_its_paths(path: str, uname: str) -> None:
+    row = Row(name="kernel-debuginfo", files=(build_id_file(VMLINUX), path))
+    (found,) = kernels(iter([filelists([row])]))
+    assert found.uname == uname and found.build_ids == {VMLINUX}
+    assert found.package.id == "kernel-debuginfo-4.18.0-553.el8_10.x86_64"
 
 
-def test_no_repository_has_none() -> None:
-    assert find_build_id(VMLINUX, SOURCE, Recorded({})) == ()
+def test_every_spelling_of_a_build_id_counts_and_other_packages_do_not() -> None:
+    rows = (
+        Row(name="bash-debuginfo", files=(build_id_file(OTHER), "/usr/lib/debug/bash.debug")),
+        Row(
+            name="kernel-debuginfo",
+            files=(
+                "/usr/lib/debug/lib/modules/4.18/vmlinux",
+                build_id_file(VMLINUX, ""),
+                build_id_file(VMLINUX),
+                build_id_file(MODULE, ".1.debug"),
+                build_id_file(OTHER, folder="/usr/lib"),
+            ),
+        ),
+        Row(name="kernel-core", files=("/lib/modules/4.18/vmlinuz", build_id_file(OTHER))),
+    )
+    (found,) = kernels(iter([filelists(rows)]))
+    assert found.build_ids == {VMLINUX, MODULE}
 
 
-def test_a_broken_list_is_not_a_miss() -> None:
-    pages = repository(URL, ROWS)
-    broken = pages[f"{URL}/repodata/repomd.xml"].replace(b'"filelists"', b'"other"')
-    with pytest.raises(CouldNotFindOut):
-        find_build_id(VMLINUX, SOURCE, Recorded(pages | {f"{URL}/repodata/repomd.xml": broken}))
+def test_a_list_that_ends_too_early() -> None:
+    row = Row(name="kernel-debuginfo", files=("/usr/lib/debug/lib/modules/4.18/vmlinux",))
+    with pytest.raises(FormatError):
+        tuple(kernels(iter([filelists([row])[:-20]])))
