@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from datetime import datetime
 
 from kernsym.cache.bundle import Bundle
 from kernsym.distros import Fingerprint, Kernel
@@ -18,6 +19,13 @@ class Part(str, enum.Enum):
 
     SYMBOLS = "symbols"  # vmlinux and modules
     SOURCES = "sources"  # the source tree
+
+
+class Priority(str, enum.Enum):
+    """Whose turn comes first when there are more jobs than a server works on at once."""
+
+    PERSON = "person"  # somebody waits for it
+    BACKGROUND = "background"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,7 @@ class SymbolsRequest:
     part: Part = Part.SYMBOLS
     modules: tuple[str, ...] | None = ()
     all_modules: bool = False
+    priority: Priority = Priority.PERSON
 
 
 class EventKind(str, enum.Enum):
@@ -41,11 +50,16 @@ class EventKind(str, enum.Enum):
     VMLINUX = "vmlinux"  # checked, lies at `path` in the folder of `kernel`, not yet published
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"  # `problem` says by whom
+
+
+LAST_EVENTS = frozenset({EventKind.DONE, EventKind.FAILED, EventKind.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One step of a job.  `id` counts up within the job; the last event is done or failed."""
+    """One step of a job.  `id` counts up within the job, also over a restart of the server; the
+    last event is one of `LAST_EVENTS`."""
 
     id: int
     kind: EventKind
@@ -78,20 +92,36 @@ class Problem:
 
 
 class JobState(str, enum.Enum):
+    QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+LAST_STATES = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """A job as `GET /api/v1/jobs/ID` and the 202 answer show it."""
+    """A job as `GET /api/v1/jobs/ID` and the 202 answer show it.
+
+    `ahead`: how many jobs have their turn before it, while it is queued.  `seconds` of work so
+    far, or until it ended.  `downloaded`: bytes that came over the network for it.
+    """
 
     id: str
     kernel: Kernel
     part: Part
     state: JobState
+    created: datetime
     last_event: Event | None = None
+    priority: Priority = Priority.PERSON
+    ahead: int | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    seconds: float | None = None
+    downloaded: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,8 @@ def main() -> int:
             asyncio.run(_serve(config, embedded=True))
         else:
             token = os.environ.get("KERNSYM_TOKEN")
-            asyncio.run(_serve(_config(arguments, arguments.listen, token), embedded=False))
+            config = replace(_config(arguments, arguments.listen, token), keeps_jobs=True)
+            asyncio.run(_serve(config, embedded=False))
     except KernsymError as error:
         print(f"error[{error.code}]: {error.message}", *error.context, sep="\n  ", file=sys.stderr)
         if error.hint:

@@ -10,7 +10,7 @@ from kernsym.cache import Store
 from kernsym.server.access import access_middleware
 from kernsym.server.config import ServerConfig
 from kernsym.server.credentials import Credentials
-from kernsym.server.jobs import JobBoard
+from kernsym.server.jobs import JobBoard, Journal
 from kernsym.server.keys import CONFIG, JOBS, STORE, SYMBOLS
 from kernsym.server.packages import Packages
 from kernsym.server.problems import problems_middleware
@@ -30,7 +30,6 @@ def build_app(config: ServerConfig) -> web.Application:
     )
     app[CONFIG] = config
     app[STORE] = Store(config.store)
-    app[JOBS] = JobBoard()
     app.cleanup_ctx.append(_connect)
     add_api_routes(app)
     add_debuginfod_routes(app)
@@ -41,9 +40,12 @@ def build_app(config: ServerConfig) -> web.Application:
 async def _connect(app: web.Application) -> AsyncIterator[None]:
     """What needs the running loop: the sessions to mirrors, and the end of the jobs."""
     credentials = Credentials(app[CONFIG].credentials)
+    journal = Journal.open(app[STORE].root / "jobs") if app[CONFIG].keeps_jobs else None
+    app[JOBS] = JobBoard(max_jobs=app[CONFIG].max_jobs, journal=journal)
     async with Upstream(app[STORE].root / "pages", credentials=credentials) as upstream:
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
+        app[SYMBOLS].resume()
         yield
         await app[JOBS].close()
     app[STORE].close()

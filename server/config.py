@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -23,6 +23,8 @@ class ServerConfig:
     `sources` are the configured ones, asked first; `builtin_sources` False: only those.
     `credentials`: what some of them are asked with.
     `offline`: no source is asked at all.
+    `max_jobs`: how many kernels are downloaded and unpacked at once; `keeps_jobs`: jobs outlive the
+    process, the next server on the store goes on with them.
     """
 
     store: Path
@@ -34,6 +36,8 @@ class ServerConfig:
     credentials: tuple[Access, ...] = ()
     builtin_sources: bool = True
     offline: bool = False
+    max_jobs: int = 4
+    keeps_jobs: bool = False
 
 
 class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -55,6 +59,7 @@ class _ServerTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     listen: str = _DEFAULT_LISTEN
     token_file: str | None = None
     token_for_reads: bool = False
+    max_jobs: Annotated[int, msgspec.Meta(ge=1)] = 4
 
 
 class _BuiltinTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -96,6 +101,7 @@ def server_config(
         credentials=tuple(access for row in read.source if (access := _access(row))),
         builtin_sources=read.builtin.sources,
         offline=offline,
+        max_jobs=read.server.max_jobs,
     )
 
 

@@ -99,7 +99,7 @@ class Packages:
             path.with_name(name).unlink(missing_ok=True)
 
     @contextlib.asynccontextmanager
-    async def open(self, job: Job, ref: PackageRef) -> AsyncIterator[ByteSource]:
+    async def open(self, job: Job, ref: PackageRef) -> AsyncIterator[Arriving]:
         """The package's bytes, while they come.  When the context ends well the package is whole,
         its digest was right, and it is kept."""
         growing = GrowingFile()
@@ -110,7 +110,7 @@ class Packages:
                 job.progress("unpack", end, ref.size)
 
         try:
-            yield _Observed(growing, tell)
+            yield Arriving(growing, tell)
             await task
         finally:
             task.cancel()
@@ -127,6 +127,8 @@ class Packages:
 
         def tell(done: int, total: int | None) -> None:
             nonlocal first, last
+            resumed = not last and done > _RESUMED
+            job.downloaded(0 if held or resumed else max(done - last, 0))
             first, last = first or done, done
             job.progress("download", done, total)
 
@@ -176,10 +178,10 @@ def _next(found: Iterator[PackageRef]) -> PackageRef | None:
     return next(found, None)
 
 
-class _Observed:
+class Arriving:
     """A `ByteSource` that tells how far it was read."""
 
-    def __init__(self, source: ByteSource, on_read: Callable[[int], None]) -> None:
+    def __init__(self, source: GrowingFile, on_read: Callable[[int], None]) -> None:
         self._source = source
         self._on_read = on_read
 
@@ -187,3 +189,7 @@ class _Observed:
         data = self._source.read_at(offset, size)
         self._on_read(offset + len(data))
         return data
+
+    def close(self) -> None:
+        """Let nobody wait any longer: what has not come will not."""
+        self._source.close()

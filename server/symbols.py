@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from kernsym.cache import Bundle, BundleFile, FileRole, Store
-from kernsym.cache.messages import Part, SymbolsRequest
+from kernsym.cache.messages import Part, Priority, SymbolsRequest
 from kernsym.distros import (
     CouldNotFindOut,
     Fingerprint,
@@ -30,8 +30,10 @@ from kernsym.distros import (
 from kernsym.server.collector import Collector
 from kernsym.server.disk import writing
 from kernsym.server.jobs import Job, JobBoard
-from kernsym.server.packages import Packages
+from kernsym.server.jobs.board import Work
+from kernsym.server.packages import Arriving, Packages
 from kernsym.server.resolve import none_accepted
+from kernsym.server.threads import in_thread
 from kernsym.server.unpack import extract, extract_sources
 from kernsym.server.verify import VmlinuxIdentity, check
 from kernsym.server.wanted import Wanted
@@ -60,8 +62,8 @@ class Symbols:
         self._store.index.touch(bundle.kernel.key)
         return bundle
 
-    async def start(self, request: SymbolsRequest) -> Job:
-        """The job that brings what is asked for: the one that runs, or a new one.
+    async def start(self, request: SymbolsRequest, *, asked_by: str = "") -> Job:
+        """The job that brings what is asked for: the one that waits or runs, or a new one.
 
         Raises `NotIdentified` (`ambiguous`, `unsupported`, `unknown`, `arch-unknown`).
         """
@@ -70,11 +72,28 @@ class Symbols:
         # From here to the start nothing is awaited, so that nobody starts the same job meanwhile.
         job = self._jobs.running(kernels[0] if certain else request.fingerprint, request.part)
         if job is None:
-            work = self._bring_sources if request.part is Part.SOURCES else self._bring_symbols
-            candidates = () if certain else kernels
-            job = self._jobs.start(kernels[0], request.part, request.fingerprint, work, candidates)
+            job = self._jobs.start(
+                kernels[0],
+                request.part,
+                request.fingerprint,
+                self._work_on(request.part),
+                () if certain else kernels,
+                priority=request.priority,
+            )
         job.wanted.add(request.modules, everything=request.all_modules)
+        if asked_by:
+            job.asked_by.add(asked_by)
+        if request.priority is Priority.PERSON:
+            self._jobs.hurry(job)
+        await self._jobs.keep(job)
         return job
+
+    def resume(self) -> None:
+        """Go on with the jobs that the last server on this store left."""
+        self._jobs.resume(self._work_on)
+
+    def _work_on(self, part: Part) -> Work:
+        return self._bring_sources if part is Part.SOURCES else self._bring_symbols
 
     def _find(self, fingerprint: Fingerprint) -> Bundle | None:
         kernel = identify(fingerprint).kernel
@@ -120,7 +139,7 @@ class Symbols:
             layout = catalog()[job.kernel.distro].layout(job.kernel)
             root = self._store.folder(job.kernel) / _ROOT
             if held is None:  # what a run left that was killed
-                await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+                await in_thread(lambda: shutil.rmtree(root, ignore_errors=True))
             collector = Collector(job, held, root)
             roles = [Role.DEBUGINFO]
             if layout.stripped is not None and (held is None or not held.first(FileRole.STRIPPED)):
@@ -130,7 +149,7 @@ class Symbols:
             except Refused:
                 await asyncio.to_thread(self._store.discard_unfinished, job.kernel)
                 raise
-            await asyncio.to_thread(self._publish_symbols, job, tuple(packages), collector)
+            await in_thread(lambda: self._publish_symbols(job, tuple(packages), collector))
 
     async def _accept(
         self, job: Job, role: Role, held: Bundle | None, collector: Collector
@@ -159,16 +178,13 @@ class Symbols:
         layout = catalog()[job.kernel.distro].layout(job.kernel)
         root = self._store.folder(job.kernel) / _ROOT
         async with self._packages.open(job, package) as source:
-            went = await asyncio.to_thread(
-                extract,
-                source,
-                layout,
-                collector.wanted,
-                root,
-                collector.keep,
-                stop=collector.enough,
+            went = await in_thread(
+                lambda: extract(
+                    source, layout, collector.wanted, root, collector.keep, stop=collector.enough
+                ),
+                stop=lambda: _stop(job, source),
             )
-        await asyncio.to_thread(collector.end_pass, went)
+        await in_thread(lambda: collector.end_pass(went), stop=job.wanted.close)
         if went.complete and not collector.has_kernel():
             raise Refused(
                 "package-without-vmlinux", f"{package.package.id} holds no vmlinux where it should"
@@ -206,8 +222,9 @@ class Symbols:
             layout = catalog()[job.kernel.distro].layout(job.kernel)
             root = self._store.folder(job.kernel) / _ROOT
             async with self._packages.open(job, package) as source:
-                tree = await asyncio.to_thread(
-                    extract_sources, source, layout, root, stop=lambda: job.wanted.closed
+                tree = await in_thread(
+                    lambda: extract_sources(source, layout, root, stop=lambda: job.wanted.closed),
+                    stop=lambda: _stop(job, source),
                 )
             if tree is None:
                 raise asyncio.CancelledError
@@ -219,7 +236,7 @@ class Symbols:
                 package=package.package.id,
             )
             bundle = replace(held, files=(*held.files, file), packages=(*held.packages, package))
-            await asyncio.to_thread(self._publish, bundle)
+            await in_thread(lambda: self._publish(bundle))
             # Nothing more is wanted from it, unlike from the package of the modules.
             self._store.package_path(job.kernel, package).unlink(missing_ok=True)
             job.stage("sources", f"{tree.files} files")
@@ -235,12 +252,16 @@ class Symbols:
             job.progress("wait", self._packages.arrived(job.kernel), None)
             return job.wanted.closed
 
-        lock = self._store.lock(job.kernel, job.part.value, on_wait=tell, stop=give_up)
-        await asyncio.to_thread(lock.__enter__)
-        try:
+        with contextlib.ExitStack() as held:
+            lock = self._store.lock(job.kernel, job.part.value, on_wait=tell, stop=give_up)
+            await in_thread(lambda: held.enter_context(lock), stop=job.wanted.close)
             yield
-        finally:
-            lock.__exit__(None, None, None)
+
+
+def _stop(job: Job, source: Arriving) -> None:
+    """End a thread that unpacks: at its next block, or at once where it waits for one."""
+    job.wanted.close()
+    source.close()
 
 
 def _kernels(fingerprint: Fingerprint) -> tuple[tuple[Kernel, ...], bool]:
