@@ -1,42 +1,37 @@
-"""Small facts beside the store: banner → kernel, misses with an expiry, last use.
+"""Small facts beside the store: misses with an expiry, last use.
 
-The manifests are the truth; an index that was lost costs a look at every manifest, nothing more.
+Nothing here is needed: facts that cannot be read or written are done without.
 JSONDisk, never pickle: a store may be writable by others than its reader.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import sqlite3
 import time
 from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import diskcache
 
 from kernsym.distros import Kernel, NotPublished
 
 _MISS_SECONDS = 3600.0
+_UNWELL = (sqlite3.Error, diskcache.Timeout, OSError, ValueError)
 
 
 class Index:
     """Facts in `folder`, shared between processes.  Use as a context manager or `close()` it."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._cache = diskcache.Cache(str(folder), disk=diskcache.JSONDisk, timeout=10)
+        self._cache = _open(folder)
 
     def close(self) -> None:
-        self._cache.close()
-
-    def remember_banner(self, banner: str, kernel_key: str) -> None:
-        self._set(_banner_key(banner), kernel_key)
-
-    def kernel_of_banner(self, banner: str) -> str | None:
-        """The key of the kernel with exactly this banner, or None."""
-        found = self._cache.get(_banner_key(banner))
-        return found if isinstance(found, str) else None
+        if self._cache is not None:
+            self._cache.close()
 
     def remember_miss(self, kernel: Kernel, asked: Hashable, error: NotPublished) -> None:
         """That nobody of those `asked` (any value whose repr tells them) publishes it.
@@ -49,7 +44,7 @@ class Index:
     def miss(self, kernel: Kernel, asked: Hashable) -> NotPublished | None:
         """The remembered answer that nobody of those `asked` publishes this kernel, while it
         holds: to name another source is to ask anew."""
-        fact = self._cache.get(_miss_key(kernel, asked))
+        fact = self._get(_miss_key(kernel, asked))
         if fact is None:
             return None
         code, message, context, hint = fact
@@ -62,21 +57,43 @@ class Index:
 
     def last_use(self, kernel_key: str) -> float | None:
         """When a kernel was last used, in seconds since the epoch."""
-        found = self._cache.get(f"used:{kernel_key}")
+        found = self._get(f"used:{kernel_key}")
         return float(found) if found is not None else None
 
-    def forget_kernel(self, kernel_key: str, banner: str) -> None:
-        self._cache.delete(f"used:{kernel_key}", retry=True)
-        self._cache.delete(_banner_key(banner), retry=True)
+    def forget_kernel(self, kernel_key: str) -> None:
+        if self._cache is not None:
+            with contextlib.suppress(*_UNWELL):
+                self._cache.delete(f"used:{kernel_key}", retry=True)
+
+    def _get(self, key: str) -> Any:
+        """The fact, or None."""
+        if self._cache is not None:
+            with contextlib.suppress(*_UNWELL):
+                return self._cache.get(key)
+        return None
 
     def _set(self, key: str, fact: object, expire: float | None = None) -> None:
-        """A fact that a full or read-only disk does not take is done without."""
-        with contextlib.suppress(sqlite3.Error, diskcache.Timeout):
-            self._cache.set(key, fact, expire=expire)
+        if self._cache is not None:
+            with contextlib.suppress(*_UNWELL):
+                self._cache.set(key, fact, expire=expire)
 
 
-def _banner_key(banner: str) -> str:
-    return "banner:" + hashlib.sha256(banner.encode()).hexdigest()
+def _open(folder: Path) -> diskcache.Cache | None:
+    """The cache in `folder`, made anew when it is damaged; None on a disk that takes no writes."""
+    for _ in range(2):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return diskcache.Cache(str(folder), disk=diskcache.JSONDisk, timeout=10)
+        except sqlite3.OperationalError:
+            return None
+        except sqlite3.DatabaseError:
+            for path in folder.glob("cache.db*"):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return None
+    return None
 
 
 def _miss_key(kernel: Kernel, asked: Hashable) -> str:

@@ -4,37 +4,56 @@
                                                     root/...        files under their package paths
                                                     packages/...    the packages they came from
     STORE/.build-id/xx/yyyy.debug                   links that gdb, perf, eu-* and drgn follow
-    STORE/index/                                    small facts (cache/index.py)
+    STORE/index/                                    of files (cache/file_index.py), small facts
     STORE/locks/                                    one file per kernel and part (cache/locks.py)
 
-A folder without a manifest is unfinished work; the next run goes on with it.
+A folder without a manifest is unfinished work; the next run goes on with it.  The manifests are the
+truth.  Look-ups go by the index, whose rows tell which state of a manifest they are from, so that
+one `stat` shows whether they hold; then by the links, which need nothing but the folders.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kernsym.cache.atomic import replace_link, write_atomic
-from kernsym.cache.bundle import Bundle, BundleFile, FileRole, decode, encode
+from kernsym.cache.bundle import Bundle, BundleFile, FileRole, encode
+from kernsym.cache.file_index import FileIndex
 from kernsym.cache.index import Index
 from kernsym.cache.locks import hold
+from kernsym.cache.manifests import Manifests, read_manifest, stamp_of
 from kernsym.distros import Kernel, KernsymError, PackageRef, Unusable
 
 _MANIFEST = "manifest.json"
+_BUILD_ID = re.compile(r"(?:[0-9a-f]{2}){4,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A file that the store holds: its bundle, its entry there, its absolute path."""
+    """A file that the store holds: the key of its kernel, its entry there, its absolute path."""
 
-    bundle: Bundle
+    key: str
     file: BundleFile
     path: Path
+    read: Callable[[], Bundle | None] = field(repr=False, compare=False)
+
+    @property
+    def bundle(self) -> Bundle:
+        """The manifest that names it, read when it is asked for.
+
+        Raises `KernsymError` (`not-held`) when the kernel was removed meanwhile.
+        """
+        bundle = self.read()
+        if bundle is None:
+            raise KernsymError("not-held", f"the kernel {self.key} is no longer held")
+        return bundle
 
 
 class Store:
@@ -45,6 +64,8 @@ class Store:
         try:
             (self.root / "kernels").mkdir(parents=True, exist_ok=True)
             self.index = Index(self.root / "index")
+            self.files = FileIndex(self.root / "index", self.root / "locks" / "index")
+            self._manifests = Manifests()
         except OSError as error:
             raise Unusable(
                 "store-unusable",
@@ -54,6 +75,7 @@ class Store:
 
     def close(self) -> None:
         self.index.close()
+        self.files.close()
 
     def folder(self, kernel: Kernel) -> Path:
         """The kernel's folder, whether or not anything is held."""
@@ -68,30 +90,29 @@ class Store:
         stop: Callable[[], bool] = lambda: False,
     ) -> AbstractContextManager[None]:
         """Work on one part (`symbols`, `sources`, `manifest`) of a kernel, alone on this host."""
-        name = f"{kernel.key.replace('/', ',')}.{part}"
-        return hold(self.root / "locks" / name, on_wait=on_wait, stop=stop)
+        return hold(self._lock(kernel.key, part), on_wait=on_wait, stop=stop)
 
     def bundle(self, kernel: Kernel) -> Bundle | None:
         """What is held for a kernel, or None."""
-        return self._read(self.folder(kernel) / _MANIFEST)
+        return self._manifests.read(self._manifest(kernel.key))
 
     def bundle_by_key(self, key: str) -> Bundle | None:
         """What is held under `<distro>/<arch>/<uname>/<version>`; None for any other text."""
         parts = key.split("/")
         if len(parts) != 4 or any(part in ("", ".", "..") or "\0" in part for part in parts):
             return None
-        return self._read(self.root.joinpath("kernels", *parts, _MANIFEST))
+        return self._manifests.read(self._manifest(key))
 
     def bundles(self) -> Iterator[Bundle]:
         """Everything that is held, in the order of the keys.  Broken manifests are passed over."""
-        for path in sorted((self.root / "kernels").glob(f"*/*/*/*/{_MANIFEST}")):
+        for key in self._keys():
             with suppress(KernsymError):
-                bundle = self._read(path)
+                bundle = read_manifest(self._manifest(key))
                 if bundle is not None:
                     yield bundle
 
     def publish(self, bundle: Bundle) -> Bundle:
-        """Add to what is held, and make it visible: links first, then the manifest.
+        """Add to what is held, and make it visible: links first, then the manifest, then the index.
 
         Another process may have published meanwhile, so its files are merged, not lost.
         """
@@ -109,32 +130,76 @@ class Store:
             for file in bundle.files:
                 if file.build_id and file.role is not FileRole.STRIPPED:  # its pair has the same
                     replace_link(self._link(file.build_id), self.folder(kernel) / file.path)
-            write_atomic(self.folder(kernel) / _MANIFEST, encode(bundle))
-        self.index.remember_banner(bundle.verification.banner, kernel.key)
+            manifest = self._manifest(kernel.key)
+            write_atomic(manifest, encode(bundle))
+            self.files.put(bundle, stamp_of(manifest))
         self.index.touch(kernel.key)
         return bundle
 
     def find_build_id(self, build_id: str) -> Held | None:
-        """The file with this build ID (lower-case hex), if it is published."""
+        """The file with this build ID (lower-case hex), if it is published.  Takes microseconds."""
+        if not _BUILD_ID.fullmatch(build_id):
+            return None
+        found = self.files.find(build_id)
+        if found is not None:
+            manifest = self._manifest(found.key)
+            if stamp_of(manifest) == found.stamp:
+                path = manifest.parent / found.file.path
+                return self._held(found.key, found.file, path)
+            self._index(found.key)
+        return self._find_by_link(build_id)
+
+    def _find_by_link(self, build_id: str) -> Held | None:
+        """The same where the index does not know it, or no longer; the index learns of it."""
         try:
             path = self._link(build_id).resolve(strict=True)
             inside = path.relative_to(self.root.resolve() / "kernels")
         except (OSError, ValueError):
             return None
-        if len(inside.parts) < 5:
-            return None
-        bundle = self.bundle_by_key("/".join(inside.parts[:4]))
-        name = "/".join(inside.parts[4:])
+        key, name = "/".join(inside.parts[:4]), "/".join(inside.parts[4:])
+        bundle = self.bundle_by_key(key)
         file = next((file for file in bundle.files if file.path == name), None) if bundle else None
-        return Held(bundle=bundle, file=file, path=path) if bundle and file else None
+        if file is None:
+            return None
+        self._index(key)
+        return self._held(key, file, path)
 
     def find_banner(self, banner: str) -> Bundle | None:
         """What is held for the kernel with exactly this banner."""
-        key = self.index.kernel_of_banner(banner)
+        key = self.files.key_of_banner(banner)
         bundle = self.bundle_by_key(key) if key else None
         if bundle is not None and bundle.verification.banner == banner:
             return bundle
+        if self.files.complete:
+            return None
         return next((held for held in self.bundles() if held.verification.banner == banner), None)
+
+    def mend_index(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Bring the file index into line with the manifests: all of them where it was lost, else
+        those that a killed process left out.  Takes a `stat` for each kernel, and some 50 ms for
+        each that is read; ends early when `stop()`."""
+        with suppress(OSError), hold(self.root / "locks" / "mending", stop=stop):
+            stamps = self.files.stamps()
+            for key in self._keys():
+                if stop():
+                    return
+                if stamps.pop(key, "") != stamp_of(self._manifest(key)):
+                    self._index(key)
+            for key in stamps:
+                self._index(key)
+            self.files.set_complete(time.time())
+
+    def _index(self, key: str) -> None:
+        """Make the index right for one kernel, unless somebody is publishing it just now."""
+        manifest = self._manifest(key)
+        lock = hold(self._lock(key, "manifest"), stop=lambda: True)
+        with suppress(OSError, KernsymError), lock:
+            stamp = stamp_of(manifest)
+            bundle = read_manifest(manifest)
+            if bundle is None:
+                self.files.drop(key)
+            else:
+                self.files.put(bundle, stamp)
 
     def package_path(self, kernel: Kernel, ref: PackageRef) -> Path:
         """Where a package is kept while members may still be wanted from it."""
@@ -149,7 +214,8 @@ class Store:
             for file in bundle.files:
                 if file.build_id:
                     self._unlink_build_id(file.build_id, folder)
-            self.index.forget_kernel(bundle.kernel.key, bundle.verification.banner)
+            self.index.forget_kernel(bundle.kernel.key)
+            self.files.drop(bundle.kernel.key)
             shutil.rmtree(folder, ignore_errors=True)
             self._prune(folder.parent)
 
@@ -186,8 +252,17 @@ class Store:
                 folder.rmdir()
                 folder = folder.parent
 
-    def _read(self, manifest: Path) -> Bundle | None:
-        try:
-            return decode(manifest.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+    def _keys(self) -> list[str]:
+        """The keys of all kernels that have a manifest, in order."""
+        top = self.root / "kernels"
+        found = top.glob(f"*/*/*/*/{_MANIFEST}")
+        return sorted(str(path.parent.relative_to(top)) for path in found)
+
+    def _manifest(self, key: str) -> Path:
+        return self.root / "kernels" / key / _MANIFEST
+
+    def _lock(self, key: str, part: str) -> Path:
+        return self.root / "locks" / f"{key.replace('/', ',')}.{part}"
+
+    def _held(self, key: str, file: BundleFile, path: Path) -> Held:
+        return Held(key=key, file=file, path=path, read=lambda: self.bundle_by_key(key))

@@ -12,6 +12,7 @@ from kernsym.server.config import ServerConfig
 from kernsym.server.credentials import Credentials
 from kernsym.server.jobs import JobBoard, Journal
 from kernsym.server.keys import CONFIG, JOBS, STORE, SYMBOLS
+from kernsym.server.mending import keep_index
 from kernsym.server.packages import Packages
 from kernsym.server.problems import problems_middleware
 from kernsym.server.routes.api import add_api_routes
@@ -31,6 +32,7 @@ def build_app(config: ServerConfig) -> web.Application:
     app[CONFIG] = config
     app[STORE] = Store(config.store)
     app.cleanup_ctx.append(_connect)
+    app.cleanup_ctx.append(keep_index)
     add_api_routes(app)
     add_debuginfod_routes(app)
     add_ops_routes(app)

@@ -106,8 +106,10 @@ def test_the_index_is_not_the_truth(store: Store) -> None:
     published = store.publish(
         bundle(bundle_file(store, "root/vmlinux", FileRole.VMLINUX, "aa" * 20))
     )
-    store.index.forget_kernel(KERNEL.key, BANNER)
+    store.files.drop(KERNEL.key)
     assert store.find_banner(BANNER) == published
+    held = store.find_build_id("aa" * 20)
+    assert held is not None and held.bundle == published
 
 
 def test_removal_leaves_no_file_link_or_folder(store: Store) -> None:
