@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
+from dataclasses import replace
+from typing import TypeVar
 
 from kernsym.cache import Bundle, Store
 from kernsym.distros import (
     CouldNotFindOut,
     Kernel,
+    KernsymError,
     NotPublished,
     Package,
     PackageRef,
+    Refused,
     Role,
     Source,
     catalog,
@@ -21,10 +25,10 @@ from kernsym.distros import (
 from kernsym.distros.core.distro import BUILT_IN
 from kernsym.server.config import ServerConfig
 from kernsym.server.download import download
-from kernsym.server.growing import ByteSource, GrowingFile
+from kernsym.server.growing import GrowingFile
 from kernsym.server.jobs import Job
 from kernsym.server.machine_sources import machine_sources
-from kernsym.server.resolve import offers
+from kernsym.server.resolve import Offer, none_accepted, offers
 from kernsym.server.rpm_signature import voucher
 from kernsym.server.thread_fetch import ThreadFetch
 from kernsym.server.upstream import Upstream, is_file_url
@@ -39,6 +43,11 @@ _MOST_GROWTH = 12  # sources shrink to a tenth, symbols to a seventh
 # Without these no symbols can be brought, so it is worth remembering that nobody publishes them.
 _NEEDED = (Role.DEBUGINFO, Role.KERNEL)
 
+# What a file is refused for that nobody's copy of it can be right.
+_NOT_THE_DUMPS = ("vmlinux-mismatch", "package-without-vmlinux")
+
+_Used = TypeVar("_Used")
+
 _RESUMED = 8 << 20  # more than this at the first report came from an earlier attempt
 
 
@@ -50,19 +59,54 @@ class Packages:
         self._upstream = upstream
         self._config = config
 
-    async def offers(
-        self, job: Job, roles: tuple[Role, ...], held: Bundle | None
-    ) -> AsyncIterator[PackageRef]:
-        """The packages of a kernel for the first role of `roles` that its distribution names: the
-        one that is held, else what the sources publish, one after the other.
+    async def first_good(
+        self,
+        job: Job,
+        roles: tuple[Role, ...],
+        held: Bundle | None,
+        use: Callable[[Offer], Awaitable[_Used]],
+    ) -> _Used:
+        """What `use` makes of the first package that it takes: of a kernel's packages for the
+        first role of `roles` that its distribution names any for.
+
+        `use` raises `Refused` or `CouldNotFindOut` for a package that it does not take.  The next
+        may be another copy of the same file, where a mirror failed or sent something else; a file
+        that is not the dump's is not asked for again.
+
+        Raises the three outcomes: that of the only one, or as `none_accepted` of several.
+        """
+        failures: list[tuple[str, KernsymError]] = []
+        refused: set[str] = set()
+        try:
+            async for offer in self._offers(job, roles, held, refused):
+                ref = offer.ref
+                try:
+                    return await use(offer)
+                except (CouldNotFindOut, Refused) as error:
+                    failures.append((f"{ref.package.id} of {ref.origin}", error))
+                    wrong = isinstance(error, Refused)
+                    stage = "refused" if wrong else "failed"
+                    job.stage(stage, f"{ref.package.id} of {ref.origin}: {error.message}")
+                    if wrong:
+                        await asyncio.to_thread(self._discard, job.kernel, ref)
+                    if error.code in _NOT_THE_DUMPS and ref.digest:
+                        refused.add(ref.digest)
+        except (NotPublished, CouldNotFindOut, Refused) as error:
+            failures.append(("the sources", error))
+        raise none_accepted("packages", failures)
+
+    async def _offers(
+        self, job: Job, roles: tuple[Role, ...], held: Bundle | None, refused: Container[str]
+    ) -> AsyncIterator[Offer]:
+        """The package that is held, then what the sources publish, one after the other, but for
+        the digests that are `refused` when their turn comes.
 
         Raises the three outcomes of `resolve.offers`; a sure miss is remembered for a while.
         """
         for ref in held.packages if held else ():
             if ref.package.role in roles and self._store.package_path(job.kernel, ref).is_file():
-                yield ref
-                return
-        packages = _named(job.kernel, roles)
+                yield Offer(ref=ref, source=None)
+        distro, packages = catalog()[job.kernel.distro], _named(job.kernel, roles)
         needed = packages[0].role in _NEEDED
         sources = await asyncio.to_thread(self._sources, job.kernel)
         missed = self._store.index.miss(job.kernel, sources) if needed else None
@@ -74,44 +118,42 @@ class Packages:
                 f"{packages[0].id} is not held, and no source may be asked",
                 hint="run once without --offline",
             )
-        found = offers(
-            catalog()[job.kernel.distro],
-            job.kernel,
-            packages,
-            sources,
-            ThreadFetch(self._upstream),
-        )
+        found = offers(distro, job.kernel, packages, sources, ThreadFetch(self._upstream))
         try:
             # In a thread of its own: the distributions' code is synchronous.
             while offer := await asyncio.to_thread(_next, found):
-                signed = f"signed by {offer.signed_by}" if offer.signed_by else "no signature"
-                job.stage("package", f"{offer.package.id}  {offer.origin}  {signed}")
+                ref = offer.ref
+                if ref.digest in refused:
+                    continue
+                signed = f"signed by {ref.signed_by}" if ref.signed_by else "no signature"
+                job.stage("package", f"{ref.package.id}  {ref.origin}  {signed}")
                 yield offer
         except NotPublished as error:
             if needed:
                 self._store.index.remember_miss(job.kernel, sources, error)
             raise
 
-    def discard(self, kernel: Kernel, ref: PackageRef) -> None:
+    def _discard(self, kernel: Kernel, ref: PackageRef) -> None:
         """Remove what has come of a package, so that another of its name can take its place."""
         path = self._store.package_path(kernel, ref)
         for name in (path.name, f"{path.name}.part", f"{path.name}.part.json"):
             path.with_name(name).unlink(missing_ok=True)
 
     @contextlib.asynccontextmanager
-    async def open(self, job: Job, ref: PackageRef) -> AsyncIterator[Arriving]:
+    async def open(self, job: Job, offer: Offer) -> AsyncIterator[Arriving]:
         """The package's bytes, while they come.  When the context ends well the package is whole,
-        its digest was right, and it is kept."""
+        its digest was right, it is as signed as its source demands, and it is kept."""
         growing = GrowingFile()
-        task = asyncio.create_task(self._download(job, ref, growing))
+        task = asyncio.create_task(self._download(job, offer, growing))
 
         def tell(end: int) -> None:
             if task.done():  # until then the download's progress says more
-                job.progress("unpack", end, ref.size)
+                job.progress("unpack", end, offer.ref.size)
 
+        arriving = Arriving(growing, offer.ref, tell)
         try:
-            yield Arriving(growing, tell)
-            await task
+            yield arriving
+            arriving.ref = await task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -122,7 +164,9 @@ class Packages:
         folder = self._store.folder(kernel) / "packages"
         return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
 
-    async def _download(self, job: Job, ref: PackageRef, growing: GrowingFile) -> None:
+    async def _download(self, job: Job, offer: Offer, growing: GrowingFile) -> PackageRef:
+        """Brings the package; its reference, with who signed it."""
+        ref = offer.ref
         began, first, last = time.monotonic(), 0, 0
 
         def tell(done: int, total: int | None) -> None:
@@ -138,21 +182,18 @@ class Packages:
         if ref.size is not None:
             room = min(room, _MOST_GROWTH * ref.size)
         await download(self._upstream, ref, target, growing, room=room, on_progress=tell)
-        if ref.signed_by is None:
-            await asyncio.to_thread(self._check_voucher, job, ref, growing)
         if not held:
             seconds = max(time.monotonic() - began, 0.001)
             rate = (last - first) / seconds / 1e6
             resumed = f", {first / 1e6:.0f} MB of it from before" if first > _RESUMED else ""
             job.stage("download", f"{last / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}")
 
-    def _check_voucher(self, job: Job, ref: PackageRef, package: ByteSource) -> None:
-        """The signature that a package carries itself, where its index had none."""
-        sources = self._sources(job.kernel)
-        source = next((source for source in sources if source.place == ref.origin), None)
-        signer = voucher(package, source) if source else None
+        if offer.source is None or ref.signed_by is not None:
+            return ref
+        signer = await asyncio.to_thread(voucher, growing, offer.source)
         if signer is not None:
             job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
+        return replace(ref, signed_by=signer)
 
     def _sources(self, kernel: Kernel) -> tuple[Source, ...]:
         """Where to ask: the configured sources, the machine's, those that are built in."""
@@ -173,15 +214,21 @@ def _named(kernel: Kernel, roles: tuple[Role, ...]) -> tuple[Package, ...]:
     raise NotPublished("not-published", f"{kernel.distro} has no {roles[0].value} package")
 
 
-def _next(found: Iterator[PackageRef]) -> PackageRef | None:
+def _next(found: Iterator[Offer]) -> Offer | None:
     """StopIteration cannot pass through a future."""
     return next(found, None)
 
 
 class Arriving:
-    """A `ByteSource` that tells how far it was read."""
+    """A package on its way, as a `ByteSource` that tells how far it was read.
 
-    def __init__(self, source: GrowingFile, on_read: Callable[[int], None]) -> None:
+    `ref`: as the source published it; once `Packages.open` has ended well, with what was verified.
+    """
+
+    def __init__(
+        self, source: GrowingFile, ref: PackageRef, on_read: Callable[[int], None]
+    ) -> None:
+        self.ref = ref
         self._source = source
         self._on_read = on_read
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from kernsym.distros import (
     CouldNotFindOut,
@@ -18,17 +19,25 @@ from kernsym.distros import (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A package and the source that publishes it; None: it is held, and was judged when it came."""
+
+    ref: PackageRef
+    source: Source | None
+
+
 def offers(
     distro: Distro,
     kernel: Kernel,
     packages: Sequence[Package],
     sources: Sequence[Source],
     fetch: Fetch,
-) -> Iterator[PackageRef]:
+) -> Iterator[Offer]:
     """What the sources have, in their order; a source is asked when its turn comes.
 
     `packages` are alternatives, each source is asked for all of them.  A file that two sources
-    publish is offered once.
+    publish is offered by each, as one may fail to send it; the same address only once.
     When there is none at all, raises `Refused` when what a source said was wrong,
     `CouldNotFindOut` when one could not be asked, `NotPublished` when all answered and none has
     it; in this order, because each says more than the next.  The context names every source with
@@ -36,7 +45,7 @@ def offers(
     """
     answers: list[str] = []
     failures: list[KernsymError] = []
-    offered: set[str] = set()
+    offered: set[tuple[str, str | None]] = set()
     for source in sources:
         for package in packages:
             try:
@@ -48,9 +57,9 @@ def offers(
             if not found:
                 answers.append(f"{source.place}: does not have {package.name}")
             for ref in found:
-                if (digest := ref.digest or ref.url) not in offered:
-                    offered.add(digest)
-                    yield ref
+                if (ref.url, ref.digest) not in offered:
+                    offered.add((ref.url, ref.digest))
+                    yield Offer(ref=ref, source=source)
     if failures or not offered:
         raise outcome(" or ".join(package.id for package in packages), failures, tuple(answers))
 

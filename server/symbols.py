@@ -32,9 +32,9 @@ from kernsym.server.disk import writing
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.jobs.board import Work
 from kernsym.server.packages import Arriving, Packages
-from kernsym.server.resolve import none_accepted
+from kernsym.server.resolve import Offer, none_accepted
 from kernsym.server.threads import in_thread
-from kernsym.server.unpack import extract, extract_sources
+from kernsym.server.unpack import SourceTree, extract, extract_sources
 from kernsym.server.verify import VmlinuxIdentity, check
 from kernsym.server.wanted import Wanted
 
@@ -134,7 +134,7 @@ class Symbols:
                 shown = held.verification
                 identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id)
                 check(job.fingerprint, identity, by_name=not job.candidates, kernel=held.kernel)
-                if _satisfies(held, job.wanted):
+                if job.wanted.satisfied_by(held):
                     return  # another process has brought it meanwhile
             layout = catalog()[job.kernel.distro].layout(job.kernel)
             root = self._store.folder(job.kernel) / _ROOT
@@ -156,39 +156,37 @@ class Symbols:
     ) -> PackageRef:
         """Bring what is wanted from the first package of a role that is the dump's: its name does
         not tell, a rebuild or another vendor's has the same."""
-        failures: list[tuple[str, KernsymError]] = []
-        try:
-            async for package in self._packages.offers(job, (role,), held):
-                collector.begin(package)
-                try:
-                    while not collector.satisfied():
-                        await self._pass(job, package, collector)
-                    return package
-                except Refused as error:
-                    failures.append((f"{package.package.id} of {package.origin}", error))
-                    job.stage("refused", f"{package.package.id}: {error.message}")
-                    await asyncio.to_thread(collector.reject)
-                    await asyncio.to_thread(self._packages.discard, job.kernel, package)
-        except (NotPublished, CouldNotFindOut, Refused) as error:
-            failures.append(("the sources", error))
-        raise none_accepted("packages", failures)
 
-    async def _pass(self, job: Job, package: PackageRef, collector: Collector) -> None:
+        async def use(offer: Offer) -> PackageRef:
+            collector.begin(offer.ref)
+            try:
+                while not collector.satisfied():
+                    offer = replace(offer, ref=await self._pass(job, offer, collector))
+            except (CouldNotFindOut, Refused):
+                await asyncio.to_thread(collector.reject)
+                raise
+            return offer.ref
+
+        return await self._packages.first_good(job, (role,), held, use)
+
+    async def _pass(self, job: Job, offer: Offer, collector: Collector) -> PackageRef:
         """Read the package once, while it comes, and keep what is wanted."""
         layout = catalog()[job.kernel.distro].layout(job.kernel)
         root = self._store.folder(job.kernel) / _ROOT
-        async with self._packages.open(job, package) as source:
+        async with self._packages.open(job, offer) as arriving:
             went = await in_thread(
                 lambda: extract(
-                    source, layout, collector.wanted, root, collector.keep, stop=collector.enough
+                    arriving, layout, collector.wanted, root, collector.keep, stop=collector.enough
                 ),
-                stop=lambda: _stop(job, source),
+                stop=lambda: _stop(job, arriving),
             )
         await in_thread(lambda: collector.end_pass(went), stop=job.wanted.close)
         if went.complete and not collector.has_kernel():
             raise Refused(
-                "package-without-vmlinux", f"{package.package.id} holds no vmlinux where it should"
+                "package-without-vmlinux",
+                f"{offer.ref.package.id} holds no vmlinux where it should",
             )
+        return arriving.ref
 
     def _publish_symbols(
         self, job: Job, packages: tuple[PackageRef, ...], collector: Collector
@@ -218,16 +216,9 @@ class Symbols:
                 raise NotIdentified("not-held", "bring the kernel's symbols before its sources")
             if held.first(FileRole.SOURCE_TREE) is not None:
                 return
-            package = await anext(self._packages.offers(job, _SOURCE_ROLES, held))
-            layout = catalog()[job.kernel.distro].layout(job.kernel)
-            root = self._store.folder(job.kernel) / _ROOT
-            async with self._packages.open(job, package) as source:
-                tree = await in_thread(
-                    lambda: extract_sources(source, layout, root, stop=lambda: job.wanted.closed),
-                    stop=lambda: _stop(job, source),
-                )
-            if tree is None:
-                raise asyncio.CancelledError
+            package, tree = await self._packages.first_good(
+                job, _SOURCE_ROLES, held, lambda offer: self._unpack_sources(job, offer)
+            )
             file = BundleFile(
                 role=FileRole.SOURCE_TREE,
                 path=f"{_ROOT}/{tree.path}",
@@ -240,6 +231,18 @@ class Symbols:
             # Nothing more is wanted from it, unlike from the package of the modules.
             self._store.package_path(job.kernel, package).unlink(missing_ok=True)
             job.stage("sources", f"{tree.files} files")
+
+    async def _unpack_sources(self, job: Job, offer: Offer) -> tuple[PackageRef, SourceTree]:
+        layout = catalog()[job.kernel.distro].layout(job.kernel)
+        root = self._store.folder(job.kernel) / _ROOT
+        async with self._packages.open(job, offer) as arriving:
+            tree = await in_thread(
+                lambda: extract_sources(arriving, layout, root, stop=lambda: job.wanted.closed),
+                stop=lambda: _stop(job, arriving),
+            )
+        if tree is None:
+            raise asyncio.CancelledError
+        return arriving.ref, tree
 
     @contextlib.asynccontextmanager
     async def _alone(self, job: Job) -> AsyncIterator[None]:
@@ -291,10 +294,4 @@ def _has(bundle: Bundle, request: SymbolsRequest) -> bool:
         return bundle.first(FileRole.SOURCE_TREE) is not None
     wanted = Wanted()
     wanted.add(request.modules, everything=request.all_modules)
-    return _satisfies(bundle, wanted)
-
-
-def _satisfies(bundle: Bundle, wanted: Wanted) -> bool:
-    if wanted.everything and not bundle.all_modules:
-        return False
-    return wanted.names() <= {*bundle.modules(), *bundle.absent}
+    return wanted.satisfied_by(bundle)

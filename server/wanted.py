@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 
+from kernsym.cache import Bundle
 from kernsym.distros import normalise_module
 
 _PROMISE_SECONDS = 60.0
@@ -73,3 +74,9 @@ class Wanted:
         """What is asked for by name at this moment."""
         with self._changed:
             return set(self._names)
+
+    def satisfied_by(self, bundle: Bundle) -> bool:
+        """Whether a bundle holds all of it, or is known to lack the rest."""
+        if self.everything and not bundle.all_modules:
+            return False
+        return self.names() <= {*bundle.modules(), *bundle.absent}

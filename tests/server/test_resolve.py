@@ -22,7 +22,7 @@ from kernsym.distros import (
     Role,
     Source,
 )
-from kernsym.server.resolve import offers
+from kernsym.server.resolve import Offer, offers
 
 KERNEL = Kernel(distro="x", release="1", arch="x86_64", uname="1.0", flavour="", version="1.0-1")
 PACKAGE = Package(role=Role.DEBUGINFO, id="k-dbg.deb", name="k-dbg", version="1.0-1", arch="amd64")
@@ -75,7 +75,7 @@ def distro(answers: dict[str, Answer]) -> Distro:
     )
 
 
-def ask(*answers: Answer) -> PackageRef:
+def ask(*answers: Answer) -> Offer:
     named = {f"s{number}": answer for number, answer in enumerate(answers)}
     sources = [
         Source(distro="x", kind="apt", url="https://me:secret@x.example/", suite=suite)
@@ -86,7 +86,7 @@ def ask(*answers: Answer) -> PackageRef:
 
 @pytest.mark.parametrize("before", [(), (NO,), (DOWN,), (TAMPERED, NO, FORBIDDEN)])
 def test_the_first_source_that_has_it_answers(before: tuple[Answer, ...]) -> None:
-    assert ask(*before, YES, YES).origin == f"s{len(before)}"
+    assert ask(*before, YES, YES).ref.origin == f"s{len(before)}"
 
 
 Outcome = Callable[..., KernsymError]

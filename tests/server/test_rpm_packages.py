@@ -13,6 +13,7 @@ from kernsym.distros import Fingerprint, Kernel, Package, PackageRef, Refused, R
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import Job
 from kernsym.server.packages import Packages
+from kernsym.server.resolve import Offer
 from kernsym.server.upstream import Upstream
 
 RECORDED = Path(__file__).parent / "signed_rpms"
@@ -50,7 +51,7 @@ async def bring(folder: Path, content: bytes, signature: str) -> str:
     job = Job(KERNEL, Part.SYMBOLS, Fingerprint())
     async with (
         Upstream(folder / "pages") as upstream,
-        Packages(store, upstream, config).open(job, ref) as package,
+        Packages(store, upstream, config).open(job, Offer(ref=ref, source=source)) as package,
     ):
         assert await asyncio.to_thread(package.read_at, 0, 4) == b"\xed\xab\xee\xdb"
     job.finish(None)
