@@ -115,7 +115,7 @@ def _kernel(name: re.Match[str], evidence: Evidence) -> Kernel:
     return Kernel(
         distro="fedora",
         release=name["core"] or name["number"],
-        arch=rpm_arch(name["arch"] or only_i686 or evidence.arch),
+        arch=name["arch"] or only_i686 or rpm_arch(evidence.arch),  # 11 had kernels for i586
         uname=evidence.release,
         flavour=variant,
         version=f"{name['version']}-{name['build']}{name['tag']}",

@@ -14,20 +14,19 @@ from kernsym.distros.core.kernel import Fingerprint, Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, PackageRef, Role
 from kernsym.distros.formats import apt_archive, launchpad, listing
-from kernsym.distros.formats.deb_ports import machine_of_port, port_of_machine
+from kernsym.distros.formats.deb_ports import port_of_machine
+from kernsym.distros.formats.ubuntu_builders import is_edgys, is_ubuntus, machine_of_builder
 from kernsym.distros.formats.ubuntu_packages import (
     FLAVOUR,
     Build,
     debug_names,
     line_of,
     named_after,
-    source_name,
+    source_names,
 )
 from kernsym.distros.formats.ubuntu_releases import CODENAMES, LINES
 
 _LOCAL = "a local build"
-
-_LAST_WITH_I386 = (5, 3)  # as a release's own; 18.04 had it to the end of its later kernels
 
 _DBGSYM_KEYRING = "/usr/share/keyrings/ubuntu-dbgsym-keyring.gpg"
 _ARCHIVE_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
@@ -51,14 +50,7 @@ _PUBLISHED = re.compile(
     r"(?=.{1,40}\Z)[0-9]+(?:\.[0-9]+)*(?:~(?:(?P<release>[0-9]{2}\.[0-9]{2})(?:\.[0-9]+)?"
     r"|(?P<codename>[a-z]{5,8})[0-9]+))?(?:\+(?:fips)?[0-9]+)?"
 )
-_BUILDER = re.compile(r"buildd(?:@|_at_| at | ?[\[(]at[\])] ?)(?P<host>[\w.-]+)")
-# Edgy's builds ran as root.
-_ROOT_BUILDERS = re.compile(r"root@(?:palmer|rothera|terranova|vernadsky|yellow)")
-_ROOT_LINE = (2, 6, 17)
 _COMPILED_FOR = re.compile(r"Ubuntu [^()]*~(?P<release>[0-9]{2}\.[0-9]{2})")
-_HOST_PORT = re.compile(r"(?:\A|-)(?P<port>amd64|ppc64el|s390x|riscv64)-")
-# Flavours that i386 had as well, on builders that call themselves amd64.
-_ON_I386 = re.compile(r"generic(?:-pae)?|lowlatency|virtual|server|[36]86|preempt|rt|xen|openvz")
 _NO_VERSION = re.compile(r"(?:#[0-9]*)?[\sA-Z_]*(?:\.\.\.|[>…])?")
 
 
@@ -69,19 +61,14 @@ def recognise(evidence: Evidence) -> Claim | None:
     name = _UNAME.fullmatch(evidence.release)
     number = _NUMBER.search(evidence.version or (banner.raw if banner else ""))
     trailer = banner.trailer if banner else ""
-    genuine = _BUILDER.fullmatch(builder) is not None
+    genuine = is_ubuntus(builder)
     if not (number or genuine or "Ubuntu" in f"{trailer} {compiler}"):
         return _by_name_alone(evidence, name, builder)
     if name is None:
         return _local(f"{evidence.release} is not a name that Ubuntu gives", evidence.release)
-    if builder and not genuine and not _as_root(builder, name, trailer):
+    if builder and not genuine and not is_edgys(builder, line_of(name["base"]), trailer):
         return _local(f"it was built by {builder}, not by Ubuntu", builder)
     return _with_builder(evidence, name, number, trailer)
-
-
-def _as_root(builder: str, name: re.Match[str], trailer: str) -> bool:
-    old = line_of(name["base"]) == _ROOT_LINE and trailer.startswith("Ubuntu ")
-    return old and _ROOT_BUILDERS.fullmatch(builder) is not None
 
 
 def _by_name_alone(evidence: Evidence, name: re.Match[str] | None, builder: str) -> Claim | None:
@@ -114,15 +101,16 @@ def _with_builder(
         return _undecided(evidence.release, f"its flavour {flavour} is not known, nor its builder")
     if flavour == "rt":
         return _undecided(evidence.release, "no package with symbols of -rt kernels is known")
+    builder = evidence.banner.builder if evidence.banner else ""
     kernel = Kernel(
         distro="ubuntu",
         release=_release(form, name, evidence.banner),
-        arch=evidence.arch or _arch(name, form, evidence.banner),
+        arch=evidence.arch
+        or machine_of_builder(builder, line_of(name["base"]), form["release"] or "", flavour),
         uname=evidence.release,
         flavour=flavour,
         version=_edgy(version),
     )
-    builder = evidence.banner.builder if evidence.banner else ""
     proof = tuple(word for word in (said, evidence.release, builder) if word)
     reason = f"{evidence.release} built as {said} is version {kernel.version} of Ubuntu's package"
     return Claim(kernel=kernel, reason=reason, evidence=proof)
@@ -143,21 +131,6 @@ def _release(form: re.Match[str], name: re.Match[str], banner: Banner | None) ->
     if compiled and compiled["release"] in CODENAMES:
         return compiled["release"]
     return LINES.get(line_of(name["base"]), "")
-
-
-def _arch(name: re.Match[str], form: re.Match[str], banner: Banner | None) -> str | None:
-    """`uname -m`, where the builder's host leaves no choice.
-
-    Builders called amd64 made i386 kernels too, and those called arm64 armhf ones.
-    """
-    built = _BUILDER.fullmatch(banner.builder) if banner else None
-    port = _HOST_PORT.search(built["host"]) if built else None
-    if port is None or name["flavour"].startswith("powerpc"):
-        return None
-    had_i386 = line_of(name["base"]) <= _LAST_WITH_I386 or form["release"] == "18.04"
-    if port["port"] == "amd64" and had_i386 and _ON_I386.fullmatch(name["flavour"]):
-        return None
-    return machine_of_port(port["port"])
 
 
 def named(file: str) -> Kernel | None:
@@ -184,16 +157,16 @@ def _undecided(uname: str, why: str) -> Claim:
 
 
 def packages(kernel: Kernel) -> tuple[Package, ...]:
-    """The -dbgsym packages to try, in order, and the package of the sources."""
+    """The -dbgsym packages to try, in order, and those of the sources."""
     build = _build(kernel)
     debug = (
         _package(Role.DEBUGINFO, name, kernel.version, build.port, "ddeb")
         for name in debug_names(build)
     )
-    source = source_name(build)
-    if source is None:
-        return tuple(debug)
-    return *debug, _package(Role.SOURCE, source, kernel.version, "all", "deb")
+    sources = (
+        _package(Role.SOURCE, name, kernel.version, "all", "deb") for name in source_names(build)
+    )
+    return *debug, *sources
 
 
 def _build(kernel: Kernel) -> Build:
@@ -275,14 +248,13 @@ def layout(kernel: Kernel) -> Layout:
     """As in the -dbgsym packages of every release, and in linux-source."""
     uname = re.escape(kernel.uname)
     modules = rf"usr/lib/debug/(?:usr/)?lib/modules/{uname}"
-    source = f"linux-source-{kernel.uname.split('-', 1)[0]}"
+    base = kernel.uname.split("-", 1)[0]
+    source = rf"linux-(?:[a-z0-9.-]+-)?source-{re.escape(base)}"
     return Layout(
         vmlinux=re.compile(rf"usr/lib/debug/boot/vmlinux-{uname}|{modules}/vmlinux"),
         modules=re.compile(rf"{modules}/(?:.*/)?(?P<name>[^/]+)\.ko(?:\.debug)?(?:\.zst|\.xz)?"),
-        source_archive=re.compile(
-            rf"usr/src/(?:{re.escape(source)}/)?{re.escape(source)}\.tar\.(?:bz2|xz|gz)"
-        ),
-        source_root=f"usr/src/{source}/{source}",
+        source_archive=re.compile(rf"usr/src/(?:{source}/)?{source}\.tar\.(?:bz2|xz|gz)"),
+        source_root=f"usr/src/linux-source-{base}/linux-source-{base}",
     )
 
 

@@ -211,7 +211,13 @@ def _named(kernel: Kernel, roles: tuple[Role, ...]) -> tuple[Package, ...]:
     for role in roles:
         if found := tuple(package for package in packages if package.role is role):
             return found
-    raise NotPublished("not-published", f"{kernel.distro} has no {roles[0].value} package")
+    raise NotPublished(
+        "not-published",
+        f"no package with the {roles[0].value} of {kernel.uname} is known",
+        hint="if you have the tree, `directory TREE` in crash or gdb shows it"
+        if Role.SOURCE in roles
+        else None,
+    )
 
 
 def _next(found: Iterator[Offer]) -> Offer | None:

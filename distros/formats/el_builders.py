@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kernsym.distros.core.banner import Banner
 
 # Build systems use these accounts; root and people build for themselves.
-_USERS = ("mockbuild", "brewbuilder", "bhcompile", "builder", "buildcentos")
+_USERS = ("mockbuild", "brewbuilder", "bhcompile", "builder", "buildcentos", "kojibuilder")
 # Distribution, the end of its hosts' names, the beginning of it that is enough in a line cut short.
 _DOMAINS = (
     ("centos-stream", ".stream.rdu2.redhat.com", ".stream.rdu2."),
@@ -31,6 +31,14 @@ _HOSTS = (
     ("oracle", re.compile(r"(?:x86|aarch64)-ol[0-9]+-builder-[0-9]+")),
     ("fedora", re.compile(r"bkernel[0-9]+")),
     ("alma", _CLOUDLINUX),
+)
+# Beginnings that are one distribution's alone, for lines that are cut in the middle of the host.
+_CUT_HOSTS = (
+    ("centos", re.compile(r"kbuil.*|.+\.bsys.*")),
+    ("rhel", re.compile(r".+\.build\.(?:eng|bos).*")),
+    ("rocky", re.compile(r"(?:dal|iad|ord)1-prod-.*")),
+    ("alma", re.compile(r"(?:x64|arm64|ppc64le|s390x)-builder[0-9].*")),
+    ("oracle", re.compile(r"ca-build[0-9].*")),
 )
 # Machines of people inside Red Hat, not of its build system; until 2005 that ran there too.
 _NOT_BUILDING = re.compile(r"\.(?:lab|usersys|users|devel|hosts|ctm)\.")
@@ -95,4 +103,4 @@ def _owner(user: str, host: str, cut: bool) -> str | None:
         beginning = host.rfind(enough)
         if cut and beginning > 0 and domain.startswith(host[beginning:]):
             return distro
-    return None
+    return next((distro for distro, start in _CUT_HOSTS if cut and start.fullmatch(host)), None)

@@ -25,6 +25,8 @@ _PACIFIC = re.compile(r"\bP[DS]T\b")
 _EASTERN = re.compile(r"\bE[DS]T\b")
 # Of those that began later than RHEL.
 _FIRST_MAJOR = {"centos-stream": 8, "rocky": 8, "alma": 8}
+# Up to 7 there were kernels of other versions for other machines; CentOS's SIGs have them still.
+_FIRST_OF_ONE_LINE = 8
 # The last minor of CentOS Linux 8.
 _LAST_CENTOS = 5
 
@@ -100,6 +102,8 @@ def _by_host(name: ElName, builder: Builder, release: str) -> Judgement:
     reason = f"{builder.host} is a build host of {TITLES[distro]}"
     if int(name.major) < _FIRST_MAJOR.get(distro, 0):
         return _nobody(f"{reason}, which has no release {name.major}", release)
+    if not name.usual and int(name.major) >= _FIRST_OF_ONE_LINE and distro != "centos":
+        return _nobody(f"{reason}, which makes release {name.major} with another kernel", release)
     if name.tail and distro in ("rhel", "centos-stream"):
         return _nobody(f"{reason}, which has no releases with {name.tail}", release)
     return Judgement(distros=(distro,), reason=reason, words=(builder.text, release), certain=True)

@@ -1,7 +1,8 @@
 """The names of Enterprise Linux kernels, 3 to 10: `uname -r` taken apart, and their packages.
 
 2.6.9-67.ELsmp  2.6.18-164.el5PAE  2.6.32-431.el6.x86_64.debug  3.10.0-1160.el7.x86_64
-4.14.0-49.el7a.ppc64le  4.18.0-305.19.1.rt7.91.el8_4.x86_64+debug  5.14.0-447.el9.x86_64+rt
+2.6.24.7-149.el5rt  4.14.0-49.el7a.ppc64le  4.18.0-305.19.1.rt7.91.el8_4.x86_64+debug
+5.14.0-447.el9.x86_64+rt
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ _OLDEST = re.compile(
     r"(?P<variant>smp|hugemem|largesmp|xenU|BOOT)?"
 )
 _FIVE = re.compile(
-    rf"(?P<version>{NUMBERS})-(?P<build>{NUMBERS})\.(?P<tag>el5)(?P<plus>\.centos\.plus)?"
-    r"(?P<variant>PAE|xen|debug|kdump)?"
+    rf"(?P<version>{NUMBERS})-(?P<build>(?:rt[0-9]+\.)?{NUMBERS})\.(?P<tag>el5(?:rt)?)"
+    r"(?P<plus>\.centos\.plus)?(?P<variant>PAE|xen|debug|kdump|trace|vanilla)?"
 )
 _LATER = re.compile(
     rf"(?P<version>{NUMBERS})-(?P<build>(?:rt[0-9]+\.)?{NUMBERS})(?P<rt>\.rt[0-9]+\.{NUMBERS})?"
@@ -93,18 +94,19 @@ def parse(release: str) -> ElName | None:
         return None
     parts = found.groupdict(default="")
     version, build, tag = parts["version"], parts["build"], parts["tag"]
-    if build.startswith("rt") and tag != "el6rt":
+    of_mrg = tag in ("el5rt", "el6rt")
+    if build.startswith("rt") and not of_mrg:
         return None
     rt, variant, plus = parts.get("rt", ""), parts["variant"], parts.get("plus", "")
     major = {"2.4.21": "3", "2.6.9": "4"}[version] if tag == "EL" else tag[2:].rstrip("art")
     middle = "" if tag == "EL" else f"_{parts['minor']}" if parts.get("minor") else ""
     tail = parts.get("tail", "")
     numbers = [int(number) for number in build.removeprefix("rt").split(".")]
-    separate_rt = bool(rt) or tag == "el6rt"
+    separate_rt = bool(rt) or of_mrg
     # centosplus of 5 and 6 is called kernel all the same.
     stem = "kernel-rt" if separate_rt else "kernel-plus" if plus and major == "7" else "kernel"
     kind = "rt" if separate_rt else "alt" if tag == "el7a" else "plus" if plus else ""
-    usual = tag == "el6rt" or version in _LINES.get(tag, ())
+    usual = of_mrg or version in _LINES.get(tag, ())
     return ElName(
         version=f"{version}-{build}{rt}.{tag}{middle}{tail}{plus}",
         major=major,

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 
 FLAVOURS = frozenset(
     (
-        "64kb", "azure", "bigsmp", "cell", "debug", "default", "desktop", "ec2", "iseries64",
-        "kdump", "kvmsmall", "longterm", "lpae", "numa", "obs-qa", "pae", "pmac64", "ppc64",
-        "preempt", "ps3", "pseries64", "pv", "rt", "rt_debug", "rt_trace", "smp", "sn2", "trace",
-        "um", "vanilla", "vmi", "vmipae", "xen", "xenpae", "zfcpdump",
+        "64kb", "azure", "bigmem", "bigsmp", "cell", "debug", "default", "desktop", "ec2",
+        "iseries64", "kdump", "kvmsmall", "longterm", "lpae", "numa", "obs-qa", "omap2plus",
+        "pae", "pmac64", "ppc64", "preempt", "ps3", "pseries64", "pv", "rt", "rt_debug",
+        "rt_trace", "smp", "sn2", "syzkaller", "trace", "um", "vanilla", "vmi", "vmipae", "xen",
+        "xenpae", "zfcpdump",
     )
 )  # fmt: skip
 # Flavours of one processor alone, as `uname -m` says it.
 ARCH_OF_FLAVOUR = {
     "bigsmp": "i686", "pae": "i686", "vmi": "i686", "vmipae": "i686", "xenpae": "i686",
-    "64kb": "aarch64", "lpae": "armv7l", "zfcpdump": "s390x",
+    "64kb": "aarch64", "bigmem": "ppc64", "lpae": "armv7l", "zfcpdump": "s390x",
 }  # fmt: skip
 
 
@@ -51,6 +52,8 @@ _SLES = (
     (r"3\.0\.101", r"0\.[57]", "11-SP2"),
     (r"3\.0\.(?:7[6-9]|8[0-9]|9[0-9]|101)", r"0", "11-SP3"),
     (r"3\.0\.101", r"(?:6[3-9]|[789][0-9]|1[0-9]{2})", "11-SP4"),
+    (r"3\.0\.101\.rt[0-9]+", r"0", "11-SP3"),
+    (r"3\.0\.101\.rt[0-9]+", r"(?:6[3-9]|[7-9][0-9])", "11-SP4"),
     (r"3\.12\.(?:28|32|36|38|39)", r"[0-9]+", "12"),
     (r"3\.12\.[0-9]+", r"52\.[0-9]+", "12"),
     (r"3\.12\.49", r"11", "12-SP1"),
@@ -80,7 +83,7 @@ _OPENSUSE = (
     (r"2\.6\.31\.[0-9]+", r"0", "11.2"),
     (r"2\.6\.34", r"12", "11.3"),
     (r"2\.6\.34\.[0-9]+", r"0", "11.3"),
-    (r"2\.6\.37\.[0-9]+", r"[01]", "11.4"),
+    (r"2\.6\.37\.[0-9]+", r"(?:[01]|2[0-9])", "11.4"),
     (r"3\.1\.[0-9]+", r"1", "12.1"),
     (r"3\.4\.[0-9]+", r"2", "12.2"),
     (r"3\.7\.10", r"1", "12.3"),
@@ -103,7 +106,7 @@ _WITHOUT_DEBUGINFO = ("9", "9.2", "9.3", "10.0")
 _CODE_STREAM = re.compile(r"[0-9.]+-1(?P<major>[5-9])0(?P<minor>[0-9])00(?:\.[0-9]+)+")
 # These two flavours count their releases for themselves, on the versions of several products.
 _APART = ("azure", "rt", "rt_debug")
-_SLES_VERSIONS = re.compile(r"(?:4\.4\.[0-9]+|4\.12\.14|5\.3\.18)-[0-9]+(?:\.[0-9]+)+")
+_SLES_VERSIONS = re.compile(r"(?:4\.4\.[0-9]+|4\.12\.14|5\.3\.18)-[0-9]+(?:\.[0-9]+)*")
 # 2.6.27 is of SLES 11 and of openSUSE 11.1, with the same releases.
 _SHARED = re.compile(r"2\.6\.27\.[0-9]+-[0-9]+(?:\.[0-9]+)*")
 _ROLLING = re.compile(r"(?P<version>[0-9]+\.[0-9]+)\.[0-9]+-[1-9]")

@@ -68,6 +68,15 @@ _LAST_DEBUG: Line = (2, 6, 31)
 # Flavours that the package `linux` itself builds, which `linux-source-X.Y.Z` belongs to.
 _OF_LINUX = re.compile(r"generic(?:-pae|-lpae|-64k)?|server|virtual|[36]86|powerpc[a-z0-9-]*")
 _LOWLATENCY_APART: Line = (5, 15)
+# Later kernels of a long-term release: the first with a package of its tree; and the lines whose
+# packages had a name of their own, of the last of which both were published.
+_FIRST_HWE: Line = (4, 8)
+_NAMED_SOURCES: tuple[Line, Line] = ((5, 4), (6, 2))
+# Others that are known to have one.
+_OWN_SOURCES: dict[tuple[str, Line], str] = {
+    ("gkeop", (5, 4)): "linux-gkeop", ("intel", (5, 13)): "linux-intel-5.13",
+    ("ibm", (6, 8)): "linux-ibm",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +133,29 @@ def _unsigned(build: Build) -> tuple[bool, bool]:
     return maybe, sure and not small and build.line >= must_since
 
 
-def source_name(build: Build) -> str | None:
-    """The package with the source tree; None where the kernel's source package has none."""
+def source_names(build: Build) -> tuple[str, ...]:
+    """The packages that may hold the source tree, the likelier first.
+
+    () where the kernel's source package makes none: those of the clouds and of boards, and of the
+    later kernels of 12.04 and 14.04, have their tree as a Debian source package alone.
+    """
+    own = _OWN_SOURCES.get((build.flavour, build.line))
+    if own:
+        return (f"{own}-source-{build.base}",)
     main = _OF_LINUX.fullmatch(build.flavour) or (
         build.flavour == "lowlatency" and build.line < _LOWLATENCY_APART
     )
-    return f"linux-source-{build.base}" if main and "~" not in build.version else None
+    if not main:
+        return ()
+    plain = f"linux-source-{build.base}"
+    if "~" not in build.version:
+        return (plain,)
+    if build.line < _FIRST_HWE:
+        return ()
+    named = f"linux-hwe-{'.'.join(map(str, build.line))}-source-{build.base}"
+    first, last = _NAMED_SOURCES
+    names = (plain,) if not first <= build.line < last else ()
+    return (*names, named) if first <= build.line <= last else names
 
 
 def named_after(file: str) -> tuple[str, str, str] | None:

@@ -158,6 +158,7 @@ def test_a_ddeb_in_a_folder() -> None:
             "linux-source-6.8.0.tar.bz2",
         ),
         ("usr/src/linux-source-6.8.0.tar.bz2", MemberKind.SOURCE_ARCHIVE, None),
+        ("usr/src/linux-hwe-6.8-source-6.8.0.tar.bz2", MemberKind.SOURCE_ARCHIVE, None),
         ("usr/lib/debug/boot/vmlinux-6.8.0-63-generic.decompressor", None, None),
         ("usr/lib/debug/boot/vmlinux-6.8.0-63-generic-64k", None, None),
         ("lib/modules/6.8.0-63-generic/kernel/fs/xfs/xfs.ko.zst", None, None),
