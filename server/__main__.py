@@ -13,12 +13,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from aiohttp import web
+import msgspec
 
 from kernsym.cache import read_config, store_folder
-from kernsym.distros import KernsymError, Unusable
-from kernsym.server.app import build_app
+from kernsym.distros import KernsymError
 from kernsym.server.config import ServerConfig, server_config
+from kernsym.server.logs import start_logging
+from kernsym.server.request_log import RequestLog
+from kernsym.server.serving import serve, stop_at
+
+_CLIENT_WAITS = 1.0
 
 log = logging.getLogger("kernsym.server")
 
@@ -26,21 +30,8 @@ log = logging.getLogger("kernsym.server")
 def main() -> int:
     """Serve until told to stop.  Exit: 0 stopped, 1 could not start."""
     arguments = _parser().parse_args()
-    logging.basicConfig(
-        level=logging.INFO if arguments.verbose or not arguments.embedded else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
     try:
-        if arguments.embedded:
-            # Ctrl-C at the terminal is the client's; the end of standard input ends us.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            token = sys.stdin.readline().strip() or secrets.token_urlsafe(24)
-            config = replace(_config(arguments, "127.0.0.1:0", token), token_for_reads=True)
-            asyncio.run(_serve(config, embedded=True))
-        else:
-            token = os.environ.get("KERNSYM_TOKEN")
-            config = replace(_config(arguments, arguments.listen, token), keeps_jobs=True)
-            asyncio.run(_serve(config, embedded=False))
+        asyncio.run(_embedded(arguments) if arguments.embedded else _shared(arguments))
     except KernsymError as error:
         print(f"error[{error.code}]: {error.message}", *error.context, sep="\n  ", file=sys.stderr)
         if error.hint:
@@ -71,40 +62,39 @@ def _config(arguments: argparse.Namespace, listen: str | None, token: str | None
     )
 
 
-async def _serve(config: ServerConfig, *, embedded: bool) -> None:
-    runner = web.AppRunner(build_app(config), access_log=None if embedded else log)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, config.host, config.port, shutdown_timeout=1.0)
-        try:
-            await site.start()
-        except OSError as error:
-            raise Unusable(
-                "cannot-listen",
-                f"cannot listen on {config.host}:{config.port}: {error.strerror}",
-                hint="choose another address with --listen HOST:PORT",
-            ) from error
-        host, port = runner.addresses[0][:2]
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        if embedded:
-            print(json.dumps({"url": url}), flush=True)
-        else:
-            log.info("serving %s at %s", config.store, url)
-        await _until_stopped(embedded=embedded)
-    finally:
-        await runner.cleanup()
-
-
-async def _until_stopped(*, embedded: bool) -> None:
-    """Until a signal, or for the embedded server until the client has gone."""
+async def _shared(arguments: argparse.Namespace) -> None:
+    """Serve a team, until a signal."""
+    config = replace(
+        _config(arguments, arguments.listen, os.environ.get("KERNSYM_TOKEN")), keeps_jobs=True
+    )
+    lines = start_logging(
+        config.options.log_format, "debug" if arguments.verbose else config.options.log_level
+    )
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    if embedded:
-        loop.add_reader(sys.stdin.fileno(), lambda: stopped.set())
-    else:
-        loop.add_signal_handler(signal.SIGINT, stopped.set)
-    await stopped.wait()
+    stop_at(stopped, signal.SIGTERM, signal.SIGINT)
+    await serve(
+        config,
+        started=lambda url: log.info("serving %s at %s", config.store, url),
+        stopped=stopped,
+        observers=(RequestLog(lines),) if log.isEnabledFor(logging.INFO) else (),
+    )
+    lines.flush()
+
+
+async def _embedded(arguments: argparse.Namespace) -> None:
+    """Serve one client, which writes a token to standard input, until that ends."""
+    start_logging("text", "info" if arguments.verbose else "warning")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is the client's
+    token = sys.stdin.readline().strip() or secrets.token_urlsafe(24)
+    config = _config(arguments, "127.0.0.1:0", token)
+    hasty = msgspec.structs.replace(config.options, shutdown_seconds=_CLIENT_WAITS)
+    config = replace(config, token_for_reads=True, options=hasty)
+    stopped = asyncio.Event()
+    stop_at(stopped, signal.SIGTERM)
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)
+    await serve(
+        config, started=lambda url: print(json.dumps({"url": url}), flush=True), stopped=stopped
+    )
 
 
 if __name__ == "__main__":

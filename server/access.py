@@ -10,6 +10,8 @@ from aiohttp import web
 from kernsym.distros import KernsymError
 from kernsym.server.keys import CONFIG
 
+_OPEN_TO_ALL = ("/healthz", "/readyz")
+
 
 def require_token(request: web.Request) -> None:
     """Raises `token-required` unless the request shows the server's token as a bearer."""
@@ -30,6 +32,6 @@ async def access_middleware(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Ask for the token on every request where the configuration says so."""
-    if request.app[CONFIG].token_for_reads and request.path != "/healthz":
+    if request.app[CONFIG].token_for_reads and request.path not in _OPEN_TO_ALL:
         require_token(request)
     return await handler(request)

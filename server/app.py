@@ -15,6 +15,7 @@ from kernsym.server.keys import CONFIG, JOBS, STORE, SYMBOLS
 from kernsym.server.mending import keep_index
 from kernsym.server.packages import Packages
 from kernsym.server.problems import problems_middleware
+from kernsym.server.request_log import add_request_ids
 from kernsym.server.routes.api import add_api_routes
 from kernsym.server.routes.debuginfod import add_debuginfod_routes
 from kernsym.server.routes.ops import add_ops_routes
@@ -29,10 +30,12 @@ def build_app(config: ServerConfig) -> web.Application:
     app = web.Application(
         middlewares=[problems_middleware, access_middleware], client_max_size=_MOST_BODY_BYTES
     )
+    add_request_ids(app)
     app[CONFIG] = config
     app[STORE] = Store(config.store)
     app.cleanup_ctx.append(_connect)
     app.cleanup_ctx.append(keep_index)
+    app.on_shutdown.append(_hand_back)
     add_api_routes(app)
     add_debuginfod_routes(app)
     add_ops_routes(app)
@@ -43,11 +46,16 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     """What needs the running loop: the sessions to mirrors, and the end of the jobs."""
     credentials = Credentials(app[CONFIG].credentials)
     journal = Journal.open(app[STORE].root / "jobs") if app[CONFIG].keeps_jobs else None
-    app[JOBS] = JobBoard(max_jobs=app[CONFIG].max_jobs, journal=journal)
+    app[JOBS] = JobBoard(max_jobs=app[CONFIG].options.max_jobs, journal=journal)
     async with Upstream(app[STORE].root / "pages", credentials=credentials) as upstream:
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
         app[SYMBOLS].resume()
         yield
-        await app[JOBS].close()
     app[STORE].close()
+
+
+async def _hand_back(app: web.Application) -> None:
+    """Stop what the jobs do before running answers are waited for: those who follow a job would
+    otherwise hold the server up."""
+    await app[JOBS].close()

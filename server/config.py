@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,8 +11,33 @@ import msgspec
 
 from kernsym.distros import Source, Unusable, catalog
 from kernsym.server.credentials import CONFIGURED, Access
+from kernsym.server.logs import LogFormat, LogLevel
 
 _DEFAULT_LISTEN = "127.0.0.1:8002"
+
+
+Amount = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[server]`, as the file has it; what needs no more than to be read is used from here.
+
+    `max_jobs`: how many kernels are downloaded and unpacked at once.
+    `least_free_mb`: with less room on the store's disk the server is not ready.
+    `idle_seconds`: how long a connection may bring no request, or only part of one's head.
+    `shutdown_seconds`: how long running answers may take when the server is told to stop.
+    """
+
+    listen: str = _DEFAULT_LISTEN
+    token_file: str | None = None
+    token_for_reads: bool = False
+    max_jobs: Annotated[int, msgspec.Meta(ge=1)] = 4
+    log_format: LogFormat = "text"
+    log_level: LogLevel = "info"
+    least_free_mb: Amount = 2048
+    idle_seconds: Seconds = 75.0
+    shutdown_seconds: Seconds = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +48,7 @@ class ServerConfig:
     `sources` are the configured ones, asked first; `builtin_sources` False: only those.
     `credentials`: what some of them are asked with.
     `offline`: no source is asked at all.
-    `max_jobs`: how many kernels are downloaded and unpacked at once; `keeps_jobs`: jobs outlive the
-    process, the next server on the store goes on with them.
+    `keeps_jobs`: jobs outlive the process, the next server on the store goes on with them.
     """
 
     store: Path
@@ -36,8 +60,8 @@ class ServerConfig:
     credentials: tuple[Access, ...] = ()
     builtin_sources: bool = True
     offline: bool = False
-    max_jobs: int = 4
     keeps_jobs: bool = False
+    options: Options = field(default_factory=Options)
 
 
 class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -55,19 +79,12 @@ class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     password_file: str | None = None
 
 
-class _ServerTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    listen: str = _DEFAULT_LISTEN
-    token_file: str | None = None
-    token_for_reads: bool = False
-    max_jobs: Annotated[int, msgspec.Meta(ge=1)] = 4
-
-
 class _BuiltinTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sources: bool = True
 
 
 class _ConfigTable(msgspec.Struct, kw_only=True):
-    server: _ServerTable = msgspec.field(default_factory=_ServerTable)
+    server: Options = Options()
     source: list[_SourceTable] = []
     builtin: _BuiltinTable = msgspec.field(default_factory=_BuiltinTable)
 
@@ -101,7 +118,7 @@ def server_config(
         credentials=tuple(access for row in read.source if (access := _access(row))),
         builtin_sources=read.builtin.sources,
         offline=offline,
-        max_jobs=read.server.max_jobs,
+        options=read.server,
     )
 
 

@@ -28,9 +28,12 @@ _STATUS_OF_CODE = {
     "no-such-job": 404,
     "path-outside": 403,
     "vmlinux-mismatch": 409,
+    "not-ready": 503,
     "no-space": 507,
     "disk-full": 507,
 }
+
+_CLIENT_GONE = 499  # nobody reads it; the log shows it, as nginx's does
 
 
 def problem_of(error: KernsymError) -> Problem:
@@ -76,5 +79,7 @@ async def problems_middleware(
             Problem(title=error.reason, status=error.status, code=code, kind="unusable")
         )
     except Exception:
+        if request.transport is None:
+            return web.Response(status=_CLIENT_GONE)
         log.exception("%s %s", request.method, request.path)
         return problem_response(problem_of(KernsymError("fault", "a fault of the server")))

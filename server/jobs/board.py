@@ -78,7 +78,7 @@ class JobBoard:
             if job.deaths >= _MOST_DEATHS:
                 self._end(job, _deadly(job))
                 continue
-            log.info("%s: job %s is taken up again", job.kernel.key, job.id)
+            log.info("taken up again", extra=job.about)
             self._enqueue(job, work_on(job.part))
         self._step()
 
@@ -99,7 +99,7 @@ class JobBoard:
         if job.over or job.cancelled_by is not None:
             return
         job.cancelled_by = by
-        log.info("%s: job %s is cancelled by %s", job.kernel.key, job.id, by)
+        log.info("cancelled by %s", by, extra=job.about)
         task = self._tasks.get(job.id)
         if task is None:
             self._end(job, _interrupted())
@@ -195,7 +195,7 @@ async def _run(job: Job, work: Work) -> KernsymError | None:
     except KernsymError as error:
         return error
     except Exception as error:
-        log.exception("%s: the job failed", job.kernel.key)
+        log.exception("the job failed", extra=job.about)
         return KernsymError("fault", f"{type(error).__name__}: {error}")
     return None
 

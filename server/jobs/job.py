@@ -161,6 +161,11 @@ class Job:
         )
 
     @property
+    def about(self) -> dict[str, str]:
+        """What a line of the log is about that is about this job."""
+        return {"kernel": self.kernel.key, "job": self.id}
+
+    @property
     def created(self) -> datetime:
         return self._times.created
 
@@ -195,7 +200,7 @@ class Job:
 
     def stage(self, stage: str, text: str) -> None:
         """Say that something was done or begun."""
-        log.info("%s: %s: %s", self.kernel.key, stage, text)
+        log.info("%s: %s", stage, text, extra=self.about)
         self._post(Event(id=0, kind=EventKind.STAGE, stage=stage, text=text))
 
     def progress(self, stage: str, done: int, total: int | None) -> None:

@@ -14,6 +14,7 @@ from kernsym.distros import Fingerprint, KernsymError, NotIdentified, identify
 from kernsym.server.access import require_token
 from kernsym.server.jobs import Job
 from kernsym.server.keys import JOBS, STORE, SYMBOLS
+from kernsym.server.request_log import KERNEL_OF
 from kernsym.server.routes.answers import json_answer, read_body
 from kernsym.server.tree_stream import stream_tree
 
@@ -130,6 +131,7 @@ def _find_bundle(request: web.Request) -> Bundle:
     store: Store = request.app[STORE]
     info = request.match_info
     key = f"{info['distro']}/{info['arch']}/{info['uname']}/{info['version']}"
+    request[KERNEL_OF] = key
     bundle = store.bundle_by_key(key)
     if bundle is None:
         raise NotIdentified("not-held", f"no kernel {key} is held")

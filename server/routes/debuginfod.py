@@ -15,6 +15,7 @@ from aiohttp import web
 from kernsym.cache import FileRole, Held
 from kernsym.distros import KernsymError, Unusable
 from kernsym.server.keys import STORE
+from kernsym.server.request_log import KERNEL_OF
 
 _BUILD_ID = re.compile(r"[0-9a-f]{8,64}")
 _YEAR = 31_536_000
@@ -70,6 +71,7 @@ async def _find(request: web.Request) -> Held:
             f"no file with the build ID {build_id} is held",
             hint="bring its kernel here first: kernsym fetch DUMP or BANNER",
         )
+    request[KERNEL_OF] = held.bundle.kernel.key
     return held
 
 

@@ -1,0 +1,175 @@
+"""A real server process on a small store, for tests of what only a process shows."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kernsym.cache import Bundle, BundleFile, FileRole, Store, Verification
+from kernsym.distros import Kernel, Package, PackageRef, Role
+from tests import elf_writer
+from tests.processes import wait_for
+
+TOKEN = "t0ken"
+KERNEL = Kernel(
+    distro="debian",
+    release="12",
+    arch="x86_64",
+    uname="6.1.0-18-amd64",
+    flavour="amd64",
+    version="6.1.76-1",
+)
+_PACKAGE = Package(
+    role=Role.DEBUGINFO,
+    id="linux-image-6.1.0-18-amd64-dbg_6.1.76-1_amd64.deb",
+    name="linux-image-6.1.0-18-amd64-dbg",
+    version="6.1.76-1",
+    arch="amd64",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveServer:
+    """A running server; `log` is where its standard error goes."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 0
+
+    def ask(
+        self, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> Answer:
+        """One request on a connection of its own; `X_Y` stands for the header `X-Y`."""
+        connection = http.client.HTTPConnection(*self.address, timeout=30)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            answer = connection.getresponse()
+            return Answer(status=answer.status, headers=answer.headers, body=answer.read())
+        finally:
+            connection.close()
+
+    def logged(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log's lines, written as JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@contextlib.contextmanager
+def live_server(
+    folder: Path,
+    settings: str = "",
+    *,
+    arguments: tuple[str, ...] = (),
+    ends: int | None = 0,
+    **options: Any,
+) -> Iterator[LiveServer]:
+    """A server on `folder/store`, with `settings` as the keys of `[server]`; ended by SIGTERM.
+
+    `ends`: the exit status that it shall have then, None: any.  `options` go to Popen.
+    """
+    config = folder / "kernsym.toml"
+    config.write_text(f"[server]\n{settings}\n[builtin]\nsources = false\n")
+    log = folder / "server.log"
+    command = [sys.executable, "-m", "kernsym.server", "--config", str(config)]
+    command += ["--listen", "127.0.0.1:0", "--store", str(folder / "store"), *arguments]
+    environment = {**os.environ, "KERNSYM_TOKEN": TOKEN, **options.pop("env", {})}
+    with log.open("wb") as file:
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            command, stderr=file, cwd="/", env=environment, **options
+        )
+    try:
+        yield LiveServer(process=process, log=log, url=_url(process, log))
+        process.terminate()
+        status = process.wait(30)
+        assert ends in (None, status), log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    def announced() -> re.Match[str] | None:
+        assert process.poll() is None, log.read_text()
+        return re.search(r"serving \S+ at (http://[^\s\"]+)", log.read_text())
+
+    wait_for(announced)
+    found = announced()
+    assert found
+    return found[1]
+
+
+def fill_store(root: Path, modules: int = 3, module_bytes: int = 1000) -> Bundle:
+    """A store with one kernel: a vmlinux and modules `m0`, `m1`, ... of known build IDs."""
+    store = Store(root)
+    try:
+        files = [_file(store, FileRole.VMLINUX, "vmlinux", elf_writer.BUILD_ID, b"")]
+        for number in range(modules):
+            content = bytes([number % 251]) * module_bytes
+            files.append(
+                _file(store, FileRole.MODULE, f"m{number}", module_build_id(number), content)
+            )
+        reference = PackageRef(package=_PACKAGE, url="http://x.example/a", origin="x", why="test")
+        verification = Verification(
+            by=("banner",), banner=elf_writer.BANNER, build_id=elf_writer.BUILD_ID
+        )
+        return store.publish(
+            Bundle(
+                kernel=KERNEL,
+                verification=verification,
+                packages=(reference,),
+                files=tuple(files),
+            )
+        )
+    finally:
+        store.close()
+
+
+def module_build_id(number: int) -> str:
+    return f"{number + 1:040x}"
+
+
+def _file(store: Store, role: FileRole, name: str, build_id: str, content: bytes) -> BundleFile:
+    whole = elf_writer.module(build_id, content)
+    path = f"root/usr/lib/debug/{name}" + (".ko" if role is FileRole.MODULE else "")
+    if role is FileRole.VMLINUX:
+        whole = elf_writer.vmlinux()
+    target = store.folder(KERNEL) / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(whole)
+    return BundleFile(
+        role=role,
+        path=path,
+        size=len(whole),
+        sha256="0" * 64,
+        package=_PACKAGE.id,
+        name=name if role is FileRole.MODULE else "",
+        build_id=build_id,
+    )
