@@ -158,7 +158,7 @@ def _check_in_place(
         with path.open("rb") as file:
             size = path.stat().st_size
             growing.begin(path)
-            growing.grown(size)
+            growing.grown(size, whole=True)
             digest = new_digest(ref)
             while block := file.read(_BLOCK):
                 digest.update(block)

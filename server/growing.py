@@ -20,6 +20,10 @@ class ByteSource(Protocol):
         """
         ...
 
+    def whole(self) -> int | None:
+        """The size in bytes when all have come, else None.  Never waits."""
+        ...
+
 
 class GrowingFile:
     """One writer announces how far the file has come; any number of threads read and wait.
@@ -31,6 +35,7 @@ class GrowingFile:
         self._changed = threading.Condition()
         self._descriptor: int | None = None
         self._available = 0
+        self._whole = False
         self._finished = False
         self._error: Exception | None = None
 
@@ -40,16 +45,18 @@ class GrowingFile:
             if self._descriptor is None:
                 self._descriptor = os.open(path, os.O_RDONLY)
 
-    def grown(self, available: int) -> None:
-        """The first `available` bytes are there."""
+    def grown(self, available: int, *, whole: bool = False) -> None:
+        """The first `available` bytes are there; with `whole` no more are to come, though they may
+        still prove to be wrong."""
         with self._changed:
             self._available = max(self._available, available)
+            self._whole |= whole
             self._changed.notify_all()
 
     def finish(self) -> None:
         """What is available is the whole file."""
         with self._changed:
-            self._finished = True
+            self._finished = self._whole = True
             self._changed.notify_all()
 
     def fail(self, error: Exception) -> None:
@@ -70,6 +77,11 @@ class GrowingFile:
                 return b""
             return _read_fully(self._descriptor, size, offset)
 
+    def whole(self) -> int | None:
+        """As `ByteSource.whole`."""
+        with self._changed:
+            return self._available if self._whole else None
+
     def close(self) -> None:
         """Ends the waiting of readers that are left, and lets go of the file."""
         with self._changed:
@@ -81,7 +93,7 @@ class GrowingFile:
             self._changed.notify_all()
 
     def _settled(self, end: int) -> bool:
-        return self._finished or self._error is not None or end <= self._available
+        return self._whole or self._error is not None or end <= self._available
 
 
 def _read_fully(descriptor: int, size: int, offset: int) -> bytes:

@@ -243,6 +243,9 @@ class Arriving:
         self._on_read(offset + len(data))
         return data
 
+    def whole(self) -> int | None:
+        return self._source.whole()
+
     def close(self) -> None:
         """Let nobody wait any longer: what has not come will not."""
         self._source.close()

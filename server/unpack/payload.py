@@ -9,6 +9,7 @@ from kernsym.distros import Refused
 from kernsym.server.growing import ByteSource
 from kernsym.server.unpack import deb, rpm, rpm_header
 from kernsym.server.unpack.archive import BLOCK, Archive, open_archive
+from kernsym.server.unpack.blocks import find_blocks, unpacked_in_order
 from kernsym.server.unpack.deb import Payload, corrupt
 
 _KINDS = {deb.MAGIC: deb.find_payload, rpm_header.MAGIC: rpm.find_payload}
@@ -26,9 +27,25 @@ def open_payload(package: ByteSource, stop: Callable[[], bool]) -> Iterator[Arch
     coming.
     """
     payload = _find_payload(package)
-    feed = _read(package, payload, stop)
-    with open_archive(feed, format_name=payload.format, filter_name=payload.filter) as archive:
-        yield archive
+    blocks = find_blocks(package, payload)
+    if blocks is None:
+        feed = _read(package, payload, stop)
+        with open_archive(feed, format_name=payload.format, filter_name=payload.filter) as archive:
+            yield archive
+        return
+    with unpacked_in_order(package, blocks) as pieces:
+        feed = _until(stop, pieces)
+        with open_archive(feed, format_name=payload.format, filter_name="none") as archive:
+            yield archive
+        for _ in feed:  # what lies behind the archive's end may be damaged as well
+            pass
+
+
+def _until(stop: Callable[[], bool], pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if stop():
+            raise Stopped
+        yield piece
 
 
 def _read(package: ByteSource, payload: Payload, stop: Callable[[], bool]) -> Iterator[bytes]:

@@ -38,8 +38,10 @@ def test_a_rename_does_not_disturb_readers(tmp_path: Path) -> None:
     growing.begin(file)
     growing.grown(7)
     file.rename(tmp_path / "package")
+    assert growing.whole() is None
     growing.finish()
     assert growing.read_at(0, 100) == b"content"
+    assert growing.whole() == 7
     growing.close()
 
 

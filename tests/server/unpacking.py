@@ -37,6 +37,9 @@ class Bytes:
     def read_at(self, offset: int, size: int) -> bytes:
         return self.content[offset : offset + size]
 
+    def whole(self) -> int | None:
+        return len(self.content)
+
 
 def unpack(package: bytes, into: Path, *names: str) -> tuple[Pass, dict[str, ExtractedFile]]:
     """vmlinux, System.map and the modules named; the files by path."""
