@@ -109,6 +109,13 @@ class FileIndex:
             for key, banner, number, files, size in rows
         )
 
+    def totals(self) -> tuple[int, int, int]:
+        """How many kernels are held, how many files, and the bytes of these together."""
+        rows = self._database.rows(
+            "SELECT count(*), ifnull(sum(files), 0), ifnull(sum(size), 0) FROM kernels"
+        )
+        return rows[0] if rows else (0, 0, 0)
+
     def stamps(self) -> dict[str, str]:
         """The stamp of every kernel's manifest, by key."""
         return dict(self._database.rows("SELECT key, stamp FROM kernels"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from aiohttp import web
 
@@ -10,9 +11,11 @@ from kernsym.cache import Store
 from kernsym.server.access import access_middleware
 from kernsym.server.config import ServerConfig
 from kernsym.server.credentials import Credentials
+from kernsym.server.gauges import add_gauges, count_end
 from kernsym.server.jobs import JobBoard, Journal
-from kernsym.server.keys import CONFIG, JOBS, STORE, SYMBOLS
+from kernsym.server.keys import CONFIG, JOBS, METRICS, STORE, SYMBOLS
 from kernsym.server.mending import keep_index
+from kernsym.server.metrics import Metrics
 from kernsym.server.packages import Packages
 from kernsym.server.problems import problems_middleware
 from kernsym.server.request_log import add_request_ids
@@ -33,6 +36,7 @@ def build_app(config: ServerConfig) -> web.Application:
     add_request_ids(app)
     app[CONFIG] = config
     app[STORE] = Store(config.store)
+    app[METRICS] = Metrics()
     app.cleanup_ctx.append(_connect)
     app.cleanup_ctx.append(keep_index)
     app.on_shutdown.append(_hand_back)
@@ -46,7 +50,12 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     """What needs the running loop: the sessions to mirrors, and the end of the jobs."""
     credentials = Credentials(app[CONFIG].credentials)
     journal = Journal.open(app[STORE].root / "jobs") if app[CONFIG].keeps_jobs else None
-    app[JOBS] = JobBoard(max_jobs=app[CONFIG].options.max_jobs, journal=journal)
+    app[JOBS] = JobBoard(
+        max_jobs=app[CONFIG].options.max_jobs,
+        journal=journal,
+        on_end=partial(count_end, app[METRICS]),
+    )
+    add_gauges(app[METRICS], app[STORE], app[JOBS])
     async with Upstream(app[STORE].root / "pages", credentials=credentials) as upstream:
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)

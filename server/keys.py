@@ -7,9 +7,11 @@ from aiohttp import web
 from kernsym.cache import Store
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
+from kernsym.server.metrics import Metrics
 from kernsym.server.symbols import Symbols
 
 CONFIG = web.AppKey("config", ServerConfig)
 STORE = web.AppKey("store", Store)
+METRICS = web.AppKey("metrics", Metrics)
 JOBS = web.AppKey("jobs", JobBoard)
 SYMBOLS = web.AppKey("symbols", Symbols)

@@ -12,6 +12,7 @@ from aiohttp import web
 from kernsym.distros import Unusable
 from kernsym.server.app import build_app
 from kernsym.server.config import ServerConfig
+from kernsym.server.keys import METRICS
 from kernsym.server.request_log import Observer, observing
 
 log = logging.getLogger("kernsym.server")
@@ -30,9 +31,10 @@ async def serve(
     configuration's `shutdown_seconds`.  Raises `Unusable` (`cannot-listen`, `store-unusable`).
     """
     options = config.options
+    app = build_app(config)
     runner = web.AppRunner(
-        build_app(config),
-        access_log_class=observing(*observers),
+        app,
+        access_log_class=observing(app[METRICS].request, *observers),
         keepalive_timeout=options.idle_seconds,
         shutdown_timeout=options.shutdown_seconds,
     )

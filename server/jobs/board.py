@@ -27,12 +27,19 @@ Key = tuple[str | Fingerprint, Part]
 class JobBoard:
     """At most `max_jobs` run at once.  Those that a person waits for have their turn first, and
     work in the background leaves one place free for them.  With a `journal` the jobs outlive
-    the process.
+    the process.  `on_end` is told how each ended.
     """
 
-    def __init__(self, *, max_jobs: int = _MOST_JOBS, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_jobs: int = _MOST_JOBS,
+        journal: Journal | None = None,
+        on_end: Callable[[Job, KernsymError | None], None] = lambda job, error: None,
+    ) -> None:
         self._max_jobs = max_jobs
         self._journal = journal
+        self._on_end = on_end
         self._jobs: dict[str, Job] = {}
         self._active: dict[Key, Job] = {}
         self._waiting: dict[str, tuple[Job, Work]] = {}
@@ -164,6 +171,7 @@ class JobBoard:
             self._save(job)
             return
         job.finish(error)
+        self._on_end(job, error)
         self._step()
 
     def _remember(self, job: Job) -> None:

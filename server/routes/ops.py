@@ -1,4 +1,4 @@
-"""Whether the server lives, `/healthz`, and whether it can do its work, `/readyz`."""
+"""Whether the server lives, `/healthz`, whether it can do its work, `/readyz`, `/metrics`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 from importlib.metadata import version
 
 from aiohttp import web
+from prometheus_client.exposition import choose_encoder
 
 from kernsym.cache.messages import Health
 from kernsym.distros import KernsymError
-from kernsym.server.keys import CONFIG, STORE
+from kernsym.server.keys import CONFIG, METRICS, STORE
 from kernsym.server.readiness import shortcomings
 from kernsym.server.routes.answers import json_answer
 
@@ -17,6 +18,7 @@ from kernsym.server.routes.answers import json_answer
 def add_ops_routes(app: web.Application) -> None:
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
+    app.router.add_get("/metrics", _metrics)
 
 
 async def _healthz(request: web.Request) -> web.Response:
@@ -33,3 +35,10 @@ async def _readyz(request: web.Request) -> web.Response:
     if found:
         raise KernsymError("not-ready", "the server cannot do its work", context=found)
     return json_answer(Health(status="ready", version=version("kernsym")))
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    """For Prometheus: its text format, or OpenMetrics where that is accepted."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    body = await asyncio.to_thread(encode, request.app[METRICS].registry)
+    return web.Response(body=body, headers={"Content-Type": content_type})
