@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -9,11 +10,13 @@ from aiohttp import web
 
 from kernsym.cache import Store
 from kernsym.server.access import access_middleware
+from kernsym.server.artefacts import Artefacts
 from kernsym.server.config import ServerConfig
+from kernsym.server.cors import add_cors
 from kernsym.server.credentials import Credentials
 from kernsym.server.gauges import add_gauges, count_end
 from kernsym.server.jobs import JobBoard, Journal
-from kernsym.server.keys import CONFIG, JOBS, METRICS, STORE, SYMBOLS
+from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, JOBS, METRICS, STORE, SYMBOLS
 from kernsym.server.mending import keep_index
 from kernsym.server.metrics import Metrics
 from kernsym.server.packages import Packages
@@ -22,9 +25,11 @@ from kernsym.server.request_log import add_request_ids
 from kernsym.server.routes.api import add_api_routes
 from kernsym.server.routes.debuginfod import add_debuginfod_routes
 from kernsym.server.routes.ops import add_ops_routes
+from kernsym.server.served import FileAnswers
 from kernsym.server.symbols import Symbols
 from kernsym.server.upstream import Upstream
 
+_YEAR_SECONDS = 31_536_000
 _MOST_BODY_BYTES = 4 << 20  # a request that names every module of a kernel has 100 kB
 
 
@@ -33,10 +38,17 @@ def build_app(config: ServerConfig) -> web.Application:
     app = web.Application(
         middlewares=[problems_middleware, access_middleware], client_max_size=_MOST_BODY_BYTES
     )
+    add_cors(app, config.options.cors_origins)
     add_request_ids(app)
     app[CONFIG] = config
     app[STORE] = Store(config.store)
     app[METRICS] = Metrics()
+    app[ARTEFACTS] = Artefacts(app[STORE], cache_control=_kept_for_ever(config))
+    app[ANSWERS] = FileAnswers(
+        app[STORE].root / "encoded",
+        memory_bytes=config.options.memory_mb << 20,
+        encoded_bytes=config.options.encoded_mb << 20,
+    )
     app.cleanup_ctx.append(_connect)
     app.cleanup_ctx.append(keep_index)
     app.on_shutdown.append(_hand_back)
@@ -61,6 +73,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
         app[SYMBOLS].resume()
         yield
+    await asyncio.to_thread(app[ANSWERS].close)
     app[STORE].close()
 
 
@@ -68,3 +81,10 @@ async def _hand_back(app: web.Application) -> None:
     """Stop what the jobs do before running answers are waited for: those who follow a job would
     otherwise hold the server up."""
     await app[JOBS].close()
+
+
+def _kept_for_ever(config: ServerConfig) -> str:
+    """What those who keep copies may do with a body, which never changes under its build ID; where
+    reads need a token, no copy may be handed to somebody else."""
+    who = "private" if config.token_for_reads else "public"
+    return f"{who}, max-age={_YEAR_SECONDS}, immutable"

@@ -27,6 +27,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `least_free_mb`: with less room on the store's disk the server is not ready.
     `idle_seconds`: how long a connection may bring no request, or only part of one's head.
     `shutdown_seconds`: how long running answers may take when the server is told to stop.
+    `memory_mb`: of each process, for small files that are hot.
+    `encoded_mb`: on the disk, for compressed forms of what is served; 0: nothing is compressed.
+    `cors_origins`: the pages of these may ask this server from a browser; `*`: all.
     """
 
     listen: str = _DEFAULT_LISTEN
@@ -38,6 +41,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     least_free_mb: Amount = 2048
     idle_seconds: Seconds = 75.0
     shutdown_seconds: Seconds = 8.0
+    memory_mb: Amount = 16
+    encoded_mb: Amount = 4096
+    cors_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

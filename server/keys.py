@@ -5,9 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from kernsym.cache import Store
+from kernsym.server.artefacts import Artefacts
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
 from kernsym.server.metrics import Metrics
+from kernsym.server.served import FileAnswers
 from kernsym.server.symbols import Symbols
 
 CONFIG = web.AppKey("config", ServerConfig)
@@ -15,3 +17,5 @@ STORE = web.AppKey("store", Store)
 METRICS = web.AppKey("metrics", Metrics)
 JOBS = web.AppKey("jobs", JobBoard)
 SYMBOLS = web.AppKey("symbols", Symbols)
+ARTEFACTS = web.AppKey("artefacts", Artefacts)
+ANSWERS = web.AppKey("answers", FileAnswers)

@@ -1,89 +1,67 @@
-"""The debuginfod protocol for what is held: `/buildid/ID/{debuginfo,executable,source/PATH}`.
+"""The debuginfod protocol for what is held: `/buildid/ID/{debuginfo,executable,source,section}`.
 
-Paths and headers as in elfutils' debuginfod(8).
+Paths and headers as in elfutils' debuginfod(8), and what that lacks: HEAD, build IDs in any case,
+ranges, conditions, encodings, and misses with a reason.
 """
 
 from __future__ import annotations
 
-import asyncio
-import posixpath
 import re
-from pathlib import Path
 
 from aiohttp import web
 
-from kernsym.cache import FileRole, Held
-from kernsym.distros import KernsymError, Unusable
-from kernsym.server.keys import STORE
+from kernsym.distros import Unusable
+from kernsym.server.keys import ANSWERS, ARTEFACTS
 from kernsym.server.request_log import KERNEL_OF
+from kernsym.server.served import Body
 
-_BUILD_ID = re.compile(r"[0-9a-f]{8,64}")
-_YEAR = 31_536_000
+# elfutils takes shorter ones too; a build ID that was cut off must not find anything.
+_BUILD_ID = re.compile(r"(?:[0-9a-fA-F]{2}){4,32}")
 
 
 def add_debuginfod_routes(app: web.Application) -> None:
     app.router.add_get("/buildid/{id}/debuginfo", _debuginfo)
     app.router.add_get("/buildid/{id}/executable", _executable)
-    app.router.add_get("/buildid/{id}/source/{path:.+}", _source)
+    app.router.add_get("/buildid/{id}/section/{name:.+}", _section)
+    app.router.add_get("/buildid/{id}/source/{name:.+}", _source)
 
 
 async def _debuginfo(request: web.Request) -> web.StreamResponse:
-    """The file with this build ID: the one with the DWARF."""
-    held = await _find(request)
-    return _answer(held.path, held.file.package)
+    """The file with the DWARF; of most kernels that is the whole vmlinux."""
+    return await _answer(request, await request.app[ARTEFACTS].debuginfo(_build_id(request)))
 
 
 async def _executable(request: web.Request) -> web.StreamResponse:
-    """The same file, unless it is half of a split kernel: then the other half."""
-    held = await _find(request)
-    other = held.bundle.first(FileRole.STRIPPED)
-    if other is None or held.file.role is not FileRole.VMLINUX:
-        return _answer(held.path, held.file.package)
-    folder = request.app[STORE].folder(held.bundle.kernel)
-    return _answer(folder / other.path, other.package)
+    """The file with the code: the same, unless the kernel comes in two halves."""
+    return await _answer(request, await request.app[ARTEFACTS].executable(_build_id(request)))
+
+
+async def _section(request: web.Request) -> web.StreamResponse:
+    """The bytes of one section, as they are in the file."""
+    name = request.match_info["name"]
+    return await _answer(request, await request.app[ARTEFACTS].section(_build_id(request), name))
 
 
 async def _source(request: web.Request) -> web.StreamResponse:
-    """A source file, by its name in the DWARF: absolute, or relative to the source's top."""
-    held = await _find(request)
-    store = request.app[STORE]
-    tree = held.bundle.first(FileRole.SOURCE_TREE)
-    if tree is None:
-        raise KernsymError("not-held", "the sources of this kernel are not held")
-    name = posixpath.normpath("/" + request.match_info["path"]).lstrip("/")
-    top = (store.folder(held.bundle.kernel) / tree.path).resolve()
-    path = await asyncio.to_thread((top / name).resolve)
-    if not path.is_relative_to(top):
-        raise KernsymError("path-outside", f"{name} leads out of the source tree")
-    if not path.is_file():
-        raise KernsymError("not-held", f"the source tree has no file {name}")
-    return _answer(path, tree.package)
+    """A source file by its name in the DWARF, absolute or relative, in any of its spellings."""
+    name = request.match_info["name"]
+    return await _answer(request, await request.app[ARTEFACTS].source(_build_id(request), name))
 
 
-async def _find(request: web.Request) -> Held:
-    build_id = request.match_info["id"].lower()
-    if not _BUILD_ID.fullmatch(build_id):
-        raise Unusable("build-id-invalid", "a build ID is 8 to 64 hexadecimal digits")
-    held = await asyncio.to_thread(request.app[STORE].find_build_id, build_id)
-    if held is None:
-        raise KernsymError(
-            "not-held",
-            f"no file with the build ID {build_id} is held",
-            hint="bring its kernel here first: kernsym fetch DUMP or BANNER",
+async def _answer(request: web.Request, body: Body) -> web.StreamResponse:
+    request[KERNEL_OF] = body.kernel
+    return await request.app[ANSWERS].answer(request, body)
+
+
+def _build_id(request: web.Request) -> str:
+    """The build ID of the path.  Raises `Unusable` (`build-id-invalid`)."""
+    text = request.match_info["id"]
+    if not _BUILD_ID.fullmatch(text):
+        raise Unusable(
+            "build-id-invalid",
+            f"not a build ID: {text[:80]!r}",
+            context=(f"it has {len(text)} characters",),
+            hint="a build ID is 8 to 64 hexadecimal digits, an even number of them; "
+            "`eu-readelf -n FILE` shows it",
         )
-    request[KERNEL_OF] = held.bundle.kernel.key
-    return held
-
-
-def _answer(path: Path, package: str) -> web.FileResponse:
-    """A file that never changes under its build ID."""
-    return web.FileResponse(
-        path,
-        headers={
-            "Content-Type": "application/octet-stream",
-            "Cache-Control": f"public, max-age={_YEAR}, immutable",
-            "X-DEBUGINFOD-SIZE": str(path.stat().st_size),
-            "X-DEBUGINFOD-FILE": path.name,
-            "X-DEBUGINFOD-ARCHIVE": package,
-        },
-    )
+    return text.lower()

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from kernsym.cache import Store
+from tests.live_server import LiveServer, live_server
 from tests.server.bringing import CONTENT, NAME
+from tests.server.world_store import World, fill_with_world, read_world
 from tests.upstream import UpstreamServer
 
 
@@ -31,3 +33,24 @@ def target(tmp_path: Path) -> Path:
 def store(tmp_path: Path) -> Iterator[Store]:
     with contextlib.closing(Store(tmp_path / "store")) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def world_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose `store` holds the bundled world, for tests that only read it."""
+    home = tmp_path_factory.mktemp("world")
+    fill_with_world(home / "store", home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def world_server(world_home: Path) -> Iterator[LiveServer]:
+    """A server process on the world."""
+    with live_server(world_home) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def world(world_home: Path) -> World:
+    """What the world's store holds."""
+    return read_world(world_home / "store")

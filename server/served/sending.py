@@ -1,0 +1,89 @@
+"""An answer that is made of parts of an open file: they go from the page cache to the socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import BinaryIO
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
+
+from kernsym.server.served.ranges import Span
+
+
+class PartsAnswer(web.StreamResponse):
+    """Sends `parts`, each a span of `file` or bytes of its own, and closes the file.
+
+    Not aiohttp's FileResponse: that one sends a file `NAME.gz` that happens to lie beside NAME,
+    knows no several ranges, takes an If-Range with an entity tag for none, and goes twice to a
+    thread for each answer.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        parts: Sequence[Span | bytes],
+        *,
+        status: int,
+        headers: CIMultiDict[str],
+    ) -> None:
+        super().__init__(status=status, headers=headers)
+        self._file = file
+        self._parts = parts
+        self._sent = 0
+        self.content_length = sum(
+            len(part) if isinstance(part, bytes) else part.size for part in parts
+        )
+
+    @property
+    def body_length(self) -> int:
+        """The bytes that went out, for logs: the base class does not see what sendfile sent."""
+        return self._sent
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        if self.prepared:
+            return await super().prepare(request)
+        with self._file:
+            writer = await super().prepare(request)
+            for part in self._parts:
+                if isinstance(part, bytes):
+                    await self.write(part)
+                    self._sent += len(part)
+                elif part.size:
+                    self._sent += await self._send(request, part)
+            await self.write_eof()
+            return writer
+
+    async def _send(self, request: web.BaseRequest, span: Span) -> int:
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        loop = asyncio.get_running_loop()
+        # Over TLS the loop reads the file and sends blocks of it.
+        sent: int = await loop.sendfile(transport, self._file, span.first, span.size)
+        if sent < span.size:  # the file was cut: the connection cannot be used any more
+            self.force_close()
+            transport.close()
+        return sent
+
+
+def multipart(
+    spans: Sequence[Span], size: int, boundary: str, headers: Mapping[str, str]
+) -> tuple[str, list[Span | bytes]]:
+    """Content type and parts of a multipart/byteranges answer of `spans` of `size` bytes."""
+    parts: list[Span | bytes] = []
+    for span in spans:
+        head = (
+            f"\r\n--{boundary}\r\nContent-Type: {headers['Content-Type']}\r\n"
+            f"Content-Range: {content_range(span, size)}\r\n\r\n"
+        )
+        parts += [head.encode(), span]
+    parts.append(f"\r\n--{boundary}--\r\n".encode())
+    return f"multipart/byteranges; boundary={boundary}", parts
+
+
+def content_range(span: Span, size: int) -> str:
+    """The header's value for one span."""
+    return f"bytes {span.first}-{span.end - 1}/{size}"
