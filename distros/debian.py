@@ -293,6 +293,7 @@ DISTRO = Distro(
     sources=sources,
     locate=locate,
     layout=layout,
+    weakly_signed=lambda kernel: kernel.release in ("6", "7"),  # with SHA-1 alone
     named=deb_images.named(recognise, "Debian"),
     keyrings=(_KEYRING,),
     keyring_package="debian-archive-keyring",

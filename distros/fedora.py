@@ -42,6 +42,7 @@ _VARIANTS = frozenset({
 _UNMARKED = {"2.6.5-1.358": "2", "2.6.9-1.667": "3"}
 _FIRST_WITH_DEBUG = 4  # of the years before no debuginfo packages are known
 _FIRST_WITH_COMMON = 6
+_FIRST_WITH_SHA256 = 11
 _FIRST_COMMON_BY_ARCH = 11
 
 _PUB = "https://dl.fedoraproject.org/pub/fedora/linux"
@@ -163,6 +164,11 @@ def _built_in(kernel: Kernel) -> Iterator[Source]:
     yield Source(distro="fedora", kind="directory", url=url, signature="if-present", signed_by=keys)
 
 
+def weakly_signed(kernel: Kernel) -> bool:
+    """Before 11 packages were signed with DSA and SHA-1."""
+    return int(kernel.release) < _FIRST_WITH_SHA256
+
+
 def layout(kernel: Kernel) -> Layout:
     """As of Red Hat's family."""
     return debuginfo_layout(kernel.uname)
@@ -176,5 +182,6 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
+    weakly_signed=weakly_signed,
     keyrings=rpm_sources.keyrings("fedora", "fedora"),
 )

@@ -117,6 +117,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    weakly_signed=el_names.weakly_signed,
     build_id_differs=build_id_differs,
     keyrings=rpm_sources.keyrings(
         "oraclelinux", "oracle", *(f"oracle-ol{major}" for major in range(6, 11))

@@ -249,6 +249,11 @@ def _in_folder(
             )
 
 
+def weakly_signed(kernel: Kernel) -> bool:
+    """SLES 10 is signed with DSA and SHA-1; openSUSE of that time, and SLES 11, partly."""
+    return kernel.release.split(".")[0].split("-")[0] in ("10", "11")
+
+
 def layout(kernel: Kernel) -> Layout:
     """Of SLES 10 to 15, and of the later ones, where all is below /usr."""
     uname = re.escape(kernel.uname)
@@ -282,6 +287,7 @@ DISTRO = Distro(
     locate=locate,
     locate_all=locate_all,
     layout=layout,
+    weakly_signed=weakly_signed,
     named=named,
     keyrings=suse_repositories.KEYRINGS,
 )

@@ -244,6 +244,11 @@ def _is_stub(found: PackageRef, kernel: Kernel) -> bool:
     )
 
 
+def weakly_signed(kernel: Kernel) -> bool:
+    """Before 16.04 the indexes were signed with DSA or SHA-1."""
+    return "" < kernel.release < "16.04"
+
+
 def layout(kernel: Kernel) -> Layout:
     """As in the -dbgsym packages of every release, and in linux-source."""
     uname = re.escape(kernel.uname)
@@ -266,6 +271,7 @@ DISTRO = Distro(
     sources=sources,
     locate=locate,
     layout=layout,
+    weakly_signed=weakly_signed,
     named=named,
     keyrings=(_DBGSYM_KEYRING, _ARCHIVE_KEYRING),
     keyring_package="ubuntu-dbgsym-keyring",

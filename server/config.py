@@ -77,7 +77,7 @@ class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     suite: str = ""
     component: str = "main"
     signed_by: list[str] = []
-    signature: Literal["require", "if-present", "skip"] = "require"
+    signature: Literal["require", "if-present", "skip"] | None = None
     client_cert: str | None = None
     client_key: str | None = None
     ca: str | None = None
@@ -153,7 +153,8 @@ def _source(row: _SourceTable) -> Source:
         suite=row.suite,
         component=row.component,
         signed_by=tuple(row.signed_by),
-        signature=row.signature,
+        # A folder has no index that could be signed, a .deb in it no signature at all.
+        signature=row.signature or ("if-present" if row.kind == "directory" else "require"),
         origin=CONFIGURED,
     )
 

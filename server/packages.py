@@ -118,7 +118,8 @@ class Packages:
                 f"{packages[0].id} is not held, and no source may be asked",
                 hint="run once without --offline",
             )
-        found = offers(distro, job.kernel, packages, sources, ThreadFetch(self._upstream))
+        fetch = ThreadFetch(self._upstream, weak=distro.weakly_signed(job.kernel))
+        found = offers(distro, job.kernel, packages, sources, fetch)
         try:
             # In a thread of its own: the distributions' code is synchronous.
             while offer := await asyncio.to_thread(_next, found):
@@ -190,7 +191,8 @@ class Packages:
 
         if offer.source is None or ref.signed_by is not None:
             return ref
-        signer = await asyncio.to_thread(voucher, growing, offer.source)
+        weak = catalog()[job.kernel.distro].weakly_signed(job.kernel)
+        signer = await asyncio.to_thread(voucher, growing, offer.source, weak=weak)
         if signer is not None:
             job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
         return replace(ref, signed_by=signer)
@@ -201,8 +203,11 @@ class Packages:
         names = (distro.name, *distro.also, "*")
         configured = tuple(s for s in self._config.sources if s.distro in names)
         if self._config.builtin_sources:
-            return distro.sources(kernel, (*configured, *machine_sources()))
-        return tuple(s for s in distro.sources(kernel, configured) if s.origin != BUILT_IN)
+            found = distro.sources(kernel, (*configured, *machine_sources()))
+        else:
+            found = tuple(s for s in distro.sources(kernel, configured) if s.origin != BUILT_IN)
+        # One for every distribution is checked with the keys of this one.
+        return tuple(replace(s, distro=kernel.distro) if s.distro == "*" else s for s in found)
 
 
 def _named(kernel: Kernel, roles: tuple[Role, ...]) -> tuple[Package, ...]:

@@ -17,10 +17,14 @@ _CLEAR_SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
 class ThreadFetch:
-    """`kernsym.distros.Fetch` for code that runs in a thread beside the upstream's event loop."""
+    """`kernsym.distros.Fetch` for code that runs in a thread beside the upstream's event loop.
 
-    def __init__(self, upstream: Upstream) -> None:
+    `weak`: signatures with SHA-1 or DSA are good enough, as `Distro.weakly_signed` says.
+    """
+
+    def __init__(self, upstream: Upstream, *, weak: bool = False) -> None:
         self._upstream = upstream
+        self._weak = weak
 
     def page(
         self,
@@ -45,14 +49,16 @@ class ThreadFetch:
         if page is None:
             return None
         if detached is None:
-            return _check_clear_signed(page, source)
+            return self._check_clear_signed(page, source)
         if source.signature == "skip":
             return page
         signature = self.page(detached)
         if signature is not None:
-            signer = verify_detached(page.body, signature.body, keyrings_of(source))
+            keyrings = keyrings_of(source)
+            signer = verify_detached(page.body, signature.body, keyrings, weak=self._weak)
             return Page(url=url, body=page.body, signed_by=signer)
-        if source.signature == "if-present":
+        # RPMs carry signatures of their own, which `rpm_signature.voucher` then demands.
+        if source.signature == "if-present" or source.kind == "rpm-md":
             return page
         raise Refused(
             "signature-missing",
@@ -60,6 +66,13 @@ class ThreadFetch:
             context=(f"no {public(detached)}",),
             hint='to accept it nevertheless, give its [[source]] signature = "if-present"',
         )
+
+    def _check_clear_signed(self, page: Page, source: Source) -> Page:
+        is_signed = page.body.startswith(_CLEAR_SIGNED)
+        if source.signature == "skip" or (source.signature == "if-present" and not is_signed):
+            return Page(url=page.url, body=unwrap(page.body))
+        signed = verify_clear_signed(page.body, keyrings_of(source), weak=self._weak)
+        return Page(url=page.url, body=signed.body, signed_by=signed.signed_by)
 
     def zstd(self, body: bytes) -> Iterator[bytes]:
         """As `Fetch.zstd`."""
@@ -74,14 +87,6 @@ def unpacked_zstd(body: bytes) -> Iterator[bytes]:
                 yield piece
     except ZstdError as error:
         raise ValueError(str(error)) from error
-
-
-def _check_clear_signed(page: Page, source: Source) -> Page:
-    is_signed = page.body.startswith(_CLEAR_SIGNED)
-    if source.signature == "skip" or (source.signature == "if-present" and not is_signed):
-        return Page(url=page.url, body=unwrap(page.body))
-    signed = verify_clear_signed(page.body, keyrings_of(source))
-    return Page(url=page.url, body=signed.body, signed_by=signed.fingerprint)
 
 
 def unwrap(body: bytes) -> bytes:

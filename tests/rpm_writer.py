@@ -25,6 +25,7 @@ Value = int | str | bytes | list[str]
 
 NAME, ARCH, COMPRESSOR, PAYLOAD_DIGEST, LONG_FILE_SIZES = 1000, 1022, 1125, 5092, 5008
 DSA_HEADER, RSA_HEADER, SHA1_HEADER, SHA256_HEADER = 267, 268, 269, 273
+RSA_ALL, DSA_ALL = 1002, 1005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +45,11 @@ def rpm(
     *,
     tags: dict[int, Value] | None = None,
     sign: Callable[[bytes], dict[int, Value]] = lambda header: {},
+    sign_all: Callable[[bytes], dict[int, Value]] = lambda header_and_payload: {},
     payload_digest: bool = True,
 ) -> bytes:
     """A package with the files given.  `tags` are added to the main header; `sign` makes the tags
-    of the signature header from the main one's bytes."""
+    of the signature header from the main one's bytes, `sign_all` from these and the payload's."""
     payload = COMPRESSIONS[compressor](cpio(members))
     main: dict[int, Value] = {NAME: "kernel-debuginfo", ARCH: "x86_64"}
     if compressor:
@@ -59,7 +61,7 @@ def rpm(
         SHA1_HEADER: hashlib.sha1(header).hexdigest(),
         SHA256_HEADER: hashlib.sha256(header).hexdigest(),
     }
-    signatures = _header(digests | sign(header))
+    signatures = _header(digests | sign(header) | sign_all(header + payload))
     lead = struct.pack(">4sBBhh66shh16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"kernel", 1, 5)
     return lead + signatures + b"\0" * (-len(signatures) % 8) + header + payload
 

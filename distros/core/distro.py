@@ -150,6 +150,8 @@ class Distro:
 
     `build_id_differs(kernel)`: its published vmlinux has another build ID than the kernel that
     runs, so that only the banner proves it.
+    `weakly_signed(kernel)`: it is of a time when SHA-1 and DSA were what its distribution signed
+    with; signatures with them are refused everywhere else.
     `named(file)`: the kernel whose package a file is named after; None: not this distribution's.
 
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
@@ -165,6 +167,7 @@ class Distro:
     layout: Callable[[Kernel], Layout]
     locate_all: Callable[[Package, Kernel, Source, Fetch], tuple[PackageRef, ...]] | None = None
     build_id_differs: Callable[[Kernel], bool] = lambda kernel: False
+    weakly_signed: Callable[[Kernel], bool] = lambda kernel: False
     named: Callable[[str], Kernel | None] | None = None
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()

@@ -36,8 +36,9 @@ class PackageRef:
 
     `size` in bytes and the digests (hex) are as a repository's index states them; None where the
     source states none.  `sha1` is for old repositories, and snapshot.debian.org's file names.
-    `signed_by`: fingerprint of the key whose signature covers the digest; None: no signature was
-    checked.  `origin`: which source it was found in, for people.  `why`: why this one was chosen.
+    `signed_by`: fingerprint of the key whose signature covers the digest, or the package itself,
+    and in brackets what is weak about it; None: no signature was checked.  `origin`: which source
+    it was found in, for people.  `why`: why this one was chosen.
     """
 
     package: Package

@@ -175,6 +175,11 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
     )
 
 
+def weakly_signed(kernel: Kernel) -> bool:
+    """Packages up to 5 are signed with DSA and SHA-1, some of the family's for 6 with SHA-1."""
+    return int(kernel.release) <= 6
+
+
 def layout(kernel: Kernel) -> Layout:
     """As in packages of 6 to 10; those of 5 by their spec."""
     return debuginfo_layout(kernel.uname)

@@ -46,7 +46,12 @@ def two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask(
-    store: Store, fingerprint: Fingerprint, *folders: Path | str, part: Part = Part.SYMBOLS
+    store: Store,
+    fingerprint: Fingerprint,
+    *folders: Path | str,
+    part: Part = Part.SYMBOLS,
+    signature: str = "skip",
+    signed_by: tuple[str, ...] = (),
 ) -> tuple[Bundle, list[Event]]:
     """The bundle for a fingerprint, from packages in folders, and the job's events."""
 
@@ -56,7 +61,8 @@ def ask(
                 distro="*",
                 kind="directory",
                 url=folder if isinstance(folder, str) else f"file://{folder}/",
-                signature="skip",
+                signature=signature,
+                signed_by=signed_by,
                 origin="kernsym.toml",
             )
             for folder in folders

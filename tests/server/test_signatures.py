@@ -13,6 +13,7 @@ from pysequoia import SignatureMode, Tsk, sign
 
 from kernsym.distros import CouldNotFindOut, Refused, Source
 from kernsym.server.signatures import keyrings_of, verify_clear_signed, verify_detached
+from tests.server.old_signatures import old_key
 
 RECORDED = Path(__file__).parent / "signed"
 BODY = b"Suite: stable\nSHA256:\n- dashed\n"
@@ -44,7 +45,7 @@ def keyring(tmp_path: Path) -> str:
 @pytest.mark.parametrize("key", [FIRST, SECOND], ids=["first", "second"])
 def test_a_clear_signed_index_by_either_key_of_a_keyring(keyring: str, key: Tsk) -> None:
     signed = verify_clear_signed(clear_signed(key), [keyring])
-    assert signed.fingerprint == fingerprint(key)
+    assert signed.signed_by == fingerprint(key)
     assert signed.body.rstrip(b"\n") == BODY.rstrip(b"\n")
 
 
@@ -110,13 +111,13 @@ def test_a_bad_detached_signature_is_refused(keyring: str, body: bytes, signatur
 
 def test_an_embedded_key() -> None:
     armoured = str(FIRST.extract_certificate())
-    assert verify_clear_signed(clear_signed(FIRST), [armoured]).fingerprint == fingerprint(FIRST)
+    assert verify_clear_signed(clear_signed(FIRST), [armoured]).signed_by == fingerprint(FIRST)
 
 
 def test_a_key_that_has_expired_since_is_good_for_what_it_signed() -> None:
     keys = [str(RECORDED / "expired-key.asc")]
     signed = verify_clear_signed((RECORDED / "InRelease-2014").read_bytes(), keys)
-    assert signed.fingerprint == "96ED0431DE36D32269E9C57317969A6A94D9565C"
+    assert signed.signed_by == "96ED0431DE36D32269E9C57317969A6A94D9565C"
     assert signed.body.startswith(b"Suite: old\n")
 
 
@@ -124,6 +125,53 @@ def test_a_signature_over_sha1_is_refused() -> None:
     with pytest.raises(Refused):
         keys = [str(RECORDED / "expired-key.asc")]
         verify_clear_signed((RECORDED / "InRelease-2014-sha1").read_bytes(), keys)
+
+
+def test_where_the_distribution_allows_it_sha1_is_believed_and_called_weak() -> None:
+    keys = [str(RECORDED / "expired-key.asc")]
+    text = (RECORDED / "InRelease-2014-sha1").read_bytes()
+    signed = verify_clear_signed(b"Suite: evil\n" + text + b"Suite: evil\n", keys, weak=True)
+    assert signed.body.startswith(b"Suite: old\n") and b"evil" not in signed.body
+    assert signed.signed_by == "96ED0431DE36D32269E9C57317969A6A94D9565C (EdDSA with SHA-1, weak)"
+    for wrong in (text.replace(b"old", b"odd"), clear_signed(STRANGER)):
+        with pytest.raises(Refused) as refused:
+            verify_clear_signed(wrong, keys, weak=True)
+        assert refused.value.code == "signature-bad"
+
+
+@pytest.mark.parametrize("lifetime", [3600, 2 * 86400])
+def test_for_gpgv_too_a_key_must_not_have_expired_when_it_signed(
+    tmp_path: Path, lifetime: int
+) -> None:
+    """Both keys have expired long ago; they signed when they were a day old."""
+    key = old_key(tmp_path, lifetime=lifetime)
+    keyring = tmp_path / "old.gpg"
+    keyring.write_bytes(key.certificate)
+    if lifetime > 86400:
+        assert verify_detached(BODY, key.sign(BODY), [str(keyring)]) == key.fingerprint
+    else:
+        with pytest.raises(Refused):
+            verify_detached(BODY, key.sign(BODY), [str(keyring)])
+
+
+@pytest.mark.parametrize("digest", ["sha1", "sha256"])
+@pytest.mark.parametrize("dsa", [False, True], ids=["rsa", "dsa"])
+def test_the_old_form_of_signatures(tmp_path: Path, digest: str, dsa: bool) -> None:
+    """Version 3: with RSA and SHA-256 Red Hat's of today, with DSA or SHA-1 those of RHEL 5."""
+    key = old_key(tmp_path, dsa=dsa)
+    keyring = tmp_path / "old.gpg"
+    keyring.write_bytes(key.certificate)
+    signature = key.sign(BODY, digest)
+    is_weak = dsa or digest == "sha1"
+    if is_weak:
+        with pytest.raises(Refused):
+            verify_detached(BODY, signature, [str(keyring)])
+    signer = verify_detached(BODY, signature, [str(keyring)], weak=is_weak)
+    assert signer.startswith(key.fingerprint) and signer.endswith("weak)") is is_weak
+    with pytest.raises(Refused) as refused:
+        verify_detached(BODY + b"!", signature, [str(keyring)], weak=True)
+    assert refused.value.code == "signature-bad"
+    assert key.fingerprint[-16:] in refused.value.context[0]
 
 
 def test_a_missing_keyring_says_how_to_get_it(tmp_path: Path) -> None:
@@ -151,7 +199,7 @@ def test_a_keyring_that_is_not_there_does_not_hide_another(keyring: str, tmp_pat
     keybox = tmp_path / "pubring.kbx"
     keybox.write_bytes(b"\0\0\0\x20\1\1\0\2KBXf" + b"\0" * 20)
     keyrings = [str(tmp_path / "no.gpg"), str(keybox), keyring]
-    assert verify_clear_signed(clear_signed(FIRST), keyrings).fingerprint == fingerprint(FIRST)
+    assert verify_clear_signed(clear_signed(FIRST), keyrings).signed_by == fingerprint(FIRST)
     with pytest.raises(CouldNotFindOut) as unsure:
         verify_clear_signed(clear_signed(FIRST), keyrings[:2])
     assert "keybox" in unsure.value.context[1]
