@@ -97,7 +97,9 @@ class Metrics(Collector):
 
 def _route(request: web.BaseRequest) -> str:
     """The pattern that the path fits: there are few of them, however many are tried."""
-    resource = request.match_info.route.resource if isinstance(request, web.Request) else None
+    # A request that could not be read was matched with nothing; asking for the match would raise.
+    match = getattr(request, "_match_info", None)
+    resource = match.route.resource if match is not None else None
     return resource.canonical if resource is not None else "none"
 
 

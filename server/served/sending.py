@@ -58,7 +58,7 @@ class PartsAnswer(web.StreamResponse):
 
     async def _send(self, request: web.BaseRequest, span: Span) -> int:
         transport = request.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
         loop = asyncio.get_running_loop()
         # Over TLS the loop reads the file and sends blocks of it.
