@@ -29,7 +29,7 @@ from kernsym.cache.file_index import FileIndex
 from kernsym.cache.index import Index
 from kernsym.cache.locks import hold
 from kernsym.cache.manifests import Manifests, read_manifest, stamp_of
-from kernsym.distros import Kernel, KernsymError, PackageRef, Unusable
+from kernsym.distros import Kernel, KernsymError, PackageRef, Refused, Unusable
 
 _MANIFEST = "manifest.json"
 _BUILD_ID = re.compile(r"(?:[0-9a-f]{2}){4,}")
@@ -114,12 +114,14 @@ class Store:
     def publish(self, bundle: Bundle) -> Bundle:
         """Add to what is held, and make it visible: links first, then the manifest, then the index.
 
-        Another process may have published meanwhile, so its files are merged, not lost.
+        Another process may have published meanwhile, so its files are merged, not lost.  Raises
+        `Refused` (`twin-held`) when those are of another build.
         """
         kernel = bundle.kernel
         with self.lock(kernel, "manifest"):
             held = self.bundle(kernel)
             if held is not None:
+                _require_same_build(held, bundle)
                 packages = {ref.package.id: ref for ref in (*held.packages, *bundle.packages)}
                 bundle = replace(
                     held.with_files(bundle.files, bundle.absent),
@@ -266,3 +268,17 @@ class Store:
 
     def _held(self, key: str, file: BundleFile, path: Path) -> Held:
         return Held(key=key, file=file, path=path, read=lambda: self.bundle_by_key(key))
+
+
+def _require_same_build(held: Bundle, bundle: Bundle) -> None:
+    mine, theirs = bundle.verification, held.verification
+    if (mine.banner, mine.build_id) != (theirs.banner, theirs.build_id):
+        raise Refused(
+            "twin-held",
+            f"another build is held as {held.kernel.key}",
+            context=(
+                f"held  {theirs.banner} {theirs.build_id}",
+                f"this  {mine.banner} {mine.build_id}",
+            ),
+            hint="run again: the second one gets a place of its own",
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kernsym.cache import Bundle
@@ -111,7 +111,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "verdict": verdict.outcome.value,
         "reason": verdict.reason,
         "banner": answer.banner,
-        "kernel": asdict(verdict.kernel) if verdict.kernel else None,
+        "kernel": _kernel(verdict.kernel) if verdict.kernel else None,
         "candidates": list(verdict.candidates),
         "packages": [
             {
@@ -129,7 +129,19 @@ def as_json(answer: Answer) -> dict[str, Any]:
             *({"distro": name, "reason": reason} for name, reason in verdict.rejected),
             *({"distro": None, "reason": reason} for reason in answer.passed_over),
         ],
-        "possible": [asdict(kernel) for kernel in verdict.possible],
+        "possible": [_kernel(kernel) for kernel in verdict.possible],
+    }
+
+
+def _kernel(kernel: Kernel) -> dict[str, str | None]:
+    return {
+        "distro": kernel.distro,
+        "release": kernel.release,
+        "arch": kernel.arch,
+        "uname": kernel.uname,
+        "flavour": kernel.flavour,
+        "version": kernel.version,
+        "build_id": kernel.build_id,
     }
 
 

@@ -12,7 +12,7 @@ from typing import IO, cast
 from kernsym.cache import Bundle, BundleFile, FileRole, Store
 from kernsym.client.output import Reporter
 from kernsym.client.server_api import ServerApi
-from kernsym.distros import Refused
+from kernsym.distros import Kernel, Refused
 
 
 def copy_files(
@@ -22,6 +22,7 @@ def copy_files(
 
     Returns the bundle of the local store.
     """
+    theirs, bundle = bundle.kernel, _placed(store, bundle)
     wanted = tuple(
         file
         for file in bundle.files
@@ -36,7 +37,7 @@ def copy_files(
         total = sum(file.size for file in missing)
         before = 0
         for file in missing:
-            for done in api.download(bundle.kernel, file, _inside(folder, file)):
+            for done in api.download(theirs, file, _inside(folder, file)):
                 reporter.progress("copy", before + done, total)
             before += file.size
     if missing:
@@ -46,6 +47,7 @@ def copy_files(
 
 def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporter) -> Bundle:
     """Bring the source tree here.  Returns the bundle of the local store."""
+    theirs, bundle = bundle.kernel, _placed(store, bundle)
     tree = bundle.first(FileRole.SOURCE_TREE)
     held = store.bundle(bundle.kernel)
     if tree is None or (held is not None and tree in held.files):
@@ -56,7 +58,7 @@ def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporte
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         try:
-            _unpack(api, bundle, beside, reporter)
+            _unpack(api, theirs, beside, reporter)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise
@@ -64,9 +66,17 @@ def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporte
     return store.publish(replace(bundle, files=(tree,)))
 
 
-def _unpack(api: ServerApi, bundle: Bundle, into: Path, reporter: Reporter) -> None:
+def _placed(store: Store, bundle: Bundle) -> Bundle:
+    """The bundle with its place in this store, which may hold a twin where the server has none."""
+    held, verified = store.bundle(bundle.kernel), bundle.verification
+    if held is None or not verified.build_id or held.verification.build_id == verified.build_id:
+        return bundle
+    return replace(bundle, kernel=replace(bundle.kernel, twin=verified.build_id[:8]))
+
+
+def _unpack(api: ServerApi, kernel: Kernel, into: Path, reporter: Reporter) -> None:
     with (
-        api.source_tree(bundle.kernel) as stream,
+        api.source_tree(kernel) as stream,
         tarfile.open(fileobj=stream, mode="r|") as archive,
     ):
         done = 0

@@ -65,20 +65,23 @@ class Packages:
         roles: tuple[Role, ...],
         held: Bundle | None,
         use: Callable[[Offer], Awaitable[_Used]],
+        *,
+        version: str = "",
     ) -> _Used:
         """What `use` makes of the first package that it takes: of a kernel's packages for the
         first role of `roles` that its distribution names any for.
 
         `use` raises `Refused` or `CouldNotFindOut` for a package that it does not take.  The next
         may be another copy of the same file, where a mirror failed or sent something else; a file
-        that is not the dump's is not asked for again.
+        that is not the dump's is not asked for again.  Of what one source has, packages of
+        `version` come first.
 
         Raises the three outcomes: that of the only one, or as `none_accepted` of several.
         """
         failures: list[tuple[str, KernsymError]] = []
         refused: set[str] = set()
         try:
-            async for offer in self._offers(job, roles, held, refused):
+            async for offer in self._offers(job, roles, held, refused, version):
                 ref = offer.ref
                 try:
                     return await use(offer)
@@ -96,7 +99,12 @@ class Packages:
         raise none_accepted("packages", failures)
 
     async def _offers(
-        self, job: Job, roles: tuple[Role, ...], held: Bundle | None, refused: Container[str]
+        self,
+        job: Job,
+        roles: tuple[Role, ...],
+        held: Bundle | None,
+        refused: Container[str],
+        version: str,
     ) -> AsyncIterator[Offer]:
         """The package that is held, then what the sources publish, one after the other, but for
         the digests that are `refused` when their turn comes.
@@ -119,7 +127,7 @@ class Packages:
                 hint="run once without --offline",
             )
         fetch = ThreadFetch(self._upstream, weak=distro.weakly_signed(job.kernel))
-        found = offers(distro, job.kernel, packages, sources, fetch)
+        found = offers(distro, job.kernel, packages, sources, fetch, version=version)
         try:
             # In a thread of its own: the distributions' code is synchronous.
             while offer := await asyncio.to_thread(_next, found):

@@ -33,10 +33,13 @@ def offers(
     packages: Sequence[Package],
     sources: Sequence[Source],
     fetch: Fetch,
+    *,
+    version: str = "",
 ) -> Iterator[Offer]:
     """What the sources have, in their order; a source is asked when its turn comes.
 
-    `packages` are alternatives, each source is asked for all of them.  A file that two sources
+    `packages` are alternatives, each source is asked for all of them; what it has of `version`
+    comes first.  A file that two sources
     publish is offered by each, as one may fail to send it; the same address only once.
     When there is none at all, raises `Refused` when what a source said was wrong,
     `CouldNotFindOut` when one could not be asked, `NotPublished` when all answered and none has
@@ -56,7 +59,7 @@ def offers(
                 continue
             if not found:
                 answers.append(f"{source.place}: does not have {package.name}")
-            for ref in found:
+            for ref in sorted(found, key=lambda ref: ref.package.version != version):
                 if (ref.url, ref.digest) not in offered:
                     offered.add((ref.url, ref.digest))
                     yield Offer(ref=ref, source=source)

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from kernsym.cache import Bundle, BundleFile, FileRole, Store
 from kernsym.cache.messages import Part, Priority, SymbolsRequest
 from kernsym.distros import (
     CouldNotFindOut,
-    Fingerprint,
-    Kernel,
     KernsymError,
     NotIdentified,
     NotPublished,
@@ -25,17 +23,16 @@ from kernsym.distros import (
     Refused,
     Role,
     catalog,
-    identify,
 )
 from kernsym.server.collector import Collector
 from kernsym.server.disk import writing
+from kernsym.server.held import find_held, kernels_of, packages_of_twin, require_same
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.jobs.board import Work
 from kernsym.server.packages import Arriving, Packages
 from kernsym.server.resolve import Offer, none_accepted
 from kernsym.server.threads import in_thread
 from kernsym.server.unpack import SourceTree, extract, extract_sources
-from kernsym.server.verify import VmlinuxIdentity, check
 from kernsym.server.wanted import Wanted
 
 _ROOT = "root"
@@ -53,10 +50,9 @@ class Symbols:
     def held(self, request: SymbolsRequest) -> Bundle | None:
         """The bundle, when everything that is asked for is in the store.
 
-        Raises `Refused` (`vmlinux-mismatch`) when what is held under the kernel's name is not the
-        kernel of the fingerprint.
+        Raises as `find_held`.
         """
-        bundle = self._find(request.fingerprint)
+        bundle = find_held(self._store, request.fingerprint)
         if bundle is None or not _has(bundle, request):
             return None
         self._store.index.touch(bundle.kernel.key)
@@ -67,8 +63,7 @@ class Symbols:
 
         Raises `NotIdentified` (`ambiguous`, `unsupported`, `unknown`, `arch-unknown`).
         """
-        held = await asyncio.to_thread(self._find, request.fingerprint)
-        kernels, certain = ((held.kernel,), True) if held else _kernels(request.fingerprint)
+        kernels, certain = await asyncio.to_thread(kernels_of, self._store, request.fingerprint)
         # From here to the start nothing is awaited, so that nobody starts the same job meanwhile.
         job = self._jobs.running(kernels[0] if certain else request.fingerprint, request.part)
         if job is None:
@@ -95,22 +90,6 @@ class Symbols:
     def _work_on(self, part: Part) -> Work:
         return self._bring_sources if part is Part.SOURCES else self._bring_symbols
 
-    def _find(self, fingerprint: Fingerprint) -> Bundle | None:
-        kernel = identify(fingerprint).kernel
-        bundle = self._store.bundle(kernel) if kernel and kernel.arch else None
-        if bundle is None and fingerprint.build_id:
-            held = self._store.find_build_id(fingerprint.build_id)
-            bundle = held.bundle if held else None
-            if not fingerprint.banner and not fingerprint.release:
-                return bundle  # a build ID alone: of vmlinux or of any module
-        if bundle is None and fingerprint.banner:
-            bundle = self._store.find_banner(fingerprint.banner)
-        if bundle is not None:
-            shown = bundle.verification
-            identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id)
-            check(fingerprint, identity, kernel=bundle.kernel)
-        return bundle
-
     async def _bring_symbols(self, job: Job) -> None:
         """Bring the kernel; of candidates, tried in order, the one that proves to be the dump's."""
         if not job.candidates:
@@ -131,9 +110,7 @@ class Symbols:
         async with self._alone(job):
             held = await asyncio.to_thread(self._store.bundle, job.kernel)
             if held is not None:
-                shown = held.verification
-                identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id)
-                check(job.fingerprint, identity, by_name=not job.candidates, kernel=held.kernel)
+                require_same(held, job.fingerprint, by_name=not job.candidates)
                 if job.wanted.satisfied_by(held):
                     return  # another process has brought it meanwhile
             layout = catalog()[job.kernel.distro].layout(job.kernel)
@@ -145,20 +122,31 @@ class Symbols:
             if layout.stripped is not None and (held is None or not held.first(FileRole.STRIPPED)):
                 roles.insert(0, Role.KERNEL)
             try:
-                packages = [await self._accept(job, role, held, collector) for role in roles]
+                packages: list[PackageRef] = []
+                for role in roles:
+                    packages.append(await self._accept(job, role, held, collector, packages))
             except Refused:
                 await asyncio.to_thread(self._store.discard_unfinished, job.kernel)
                 raise
             await in_thread(lambda: self._publish_symbols(job, tuple(packages), collector))
 
     async def _accept(
-        self, job: Job, role: Role, held: Bundle | None, collector: Collector
+        self,
+        job: Job,
+        role: Role,
+        held: Bundle | None,
+        collector: Collector,
+        accepted: Sequence[PackageRef],
     ) -> PackageRef:
         """Bring what is wanted from the first package of a role that is the dump's: its name does
-        not tell, a rebuild or another vendor's has the same."""
+        not tell, a rebuild or another vendor's has the same.  Those of the same build as what was
+        `accepted` come first."""
+        known = await asyncio.to_thread(packages_of_twin, self._store, job.kernel)
 
         async def use(offer: Offer) -> PackageRef:
             collector.begin(offer.ref)
+            if offer.ref.digest in known:
+                raise Refused("vmlinux-mismatch", "its vmlinux is held and is not the dump's")
             try:
                 while not collector.satisfied():
                     offer = replace(offer, ref=await self._pass(job, offer, collector))
@@ -167,7 +155,8 @@ class Symbols:
                 raise
             return offer.ref
 
-        return await self._packages.first_good(job, (role,), held, use)
+        same = _build_of(accepted, held)
+        return await self._packages.first_good(job, (role,), held, use, version=same)
 
     async def _pass(self, job: Job, offer: Offer, collector: Collector) -> PackageRef:
         """Read the package once, while it comes, and keep what is wanted."""
@@ -217,7 +206,11 @@ class Symbols:
             if held.first(FileRole.SOURCE_TREE) is not None:
                 return
             package, tree = await self._packages.first_good(
-                job, _SOURCE_ROLES, held, lambda offer: self._unpack_sources(job, offer)
+                job,
+                _SOURCE_ROLES,
+                held,
+                lambda offer: self._unpack_sources(job, offer),
+                version=_build_of((), held),
             )
             file = BundleFile(
                 role=FileRole.SOURCE_TREE,
@@ -267,25 +260,10 @@ def _stop(job: Job, source: Arriving) -> None:
     source.close()
 
 
-def _kernels(fingerprint: Fingerprint) -> tuple[tuple[Kernel, ...], bool]:
-    """The kernel that the fingerprint is of for certain, or the candidates that something can
-    prove; and whether it is certain."""
-    verdict = identify(fingerprint)
-    provable = bool(fingerprint.banner or fingerprint.build_id)
-    kernels = (verdict.kernel,) if verdict.kernel else verdict.possible if provable else ()
-    if not kernels:
-        raise NotIdentified(
-            verdict.outcome.value,
-            verdict.reason,
-            context=verdict.evidence,
-            hint="kernsym identify shows what was found and why",
-        )
-    known = tuple(kernel for kernel in kernels if kernel.arch is not None)
-    if not known:
-        raise NotIdentified(
-            "arch-unknown", f"the evidence does not tell the architecture of {kernels[0].uname}"
-        )
-    return known, verdict.kernel is not None
+def _build_of(accepted: Sequence[PackageRef], held: Bundle | None) -> str:
+    """The version of the packages that have come, "" of none."""
+    refs = (*accepted, *(held.packages if held else ()))
+    return refs[0].package.version if refs else ""
 
 
 def _has(bundle: Bundle, request: SymbolsRequest) -> bool:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from kernsym.cache import Bundle, Store, Verification
 from tests.conftest import DEBUG_PACKAGE, KERNEL, Kernsym
 from tests.story import COMMANDS, VMCORE, assert_everything_is_there
 from tests.upstream import UpstreamServer
 
 
-@contextmanager
+@contextlib.contextmanager
 def shared_server(kernsym: Kernsym) -> Iterator[str]:
     """`kernsym serve` on a store of its own, ended by SIGTERM."""
     process = kernsym.start("--store", kernsym.home / "shared", "serve", "--listen", "127.0.0.1:0")
@@ -61,3 +62,21 @@ def test_a_shared_server_serves_kernsym_and_debuginfod_clients(
     asked = mirror.hits.copy()
     kernsym("crash", VMCORE, text=COMMANDS)
     assert mirror.hits == asked, "what was copied serves without a server"
+
+
+def test_a_copy_is_kept_apart_from_a_twin_that_is_here(
+    kernsym: Kernsym, mirror: UpstreamServer
+) -> None:
+    other = Verification(by=("banner",), banner="Linux version 6.1 (a@b) #1", build_id="ab" * 20)
+    twin = Bundle(kernel=KERNEL, verification=other, packages=(), files=())
+    with contextlib.closing(Store(kernsym.store)) as store:
+        store.publish(twin)
+    kernsym.environment["KERNSYM_TOKEN"] = "s3cret"
+    with shared_server(kernsym) as url:
+        kernsym("--server", url, "fetch", VMCORE)
+    with contextlib.closing(Store(kernsym.store)) as store:
+        copied = [bundle for bundle in store.bundles() if bundle.kernel.twin]
+        assert store.bundle(KERNEL) == twin
+    (bundle,) = copied
+    assert bundle.kernel.twin == (bundle.verification.build_id or "")[:8]
+    assert (kernsym.store / "kernels" / bundle.kernel.key / bundle.files[0].path).is_file()

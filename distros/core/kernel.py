@@ -43,6 +43,9 @@ class Kernel:
     `uname`: the release as `uname -r` prints it.  `flavour`: the distribution's word for the
     variant ("" for RHEL's plain one).  `version`: of the package, exact.  `arch`: as `uname -m`
     spells it; None when the evidence does not tell.  `release`: of the distribution, "" unknown.
+
+    `commit`: of the source, as far as the kernel's own version shows it (SUSE), in hex.  `twin`:
+    "", or the mark of a build that shares all this with another of which a store holds already.
     """
 
     distro: str
@@ -52,21 +55,25 @@ class Kernel:
     flavour: str
     version: str
     build_id: str | None = None
+    commit: str | None = None
+    twin: str = ""
 
     def __post_init__(self) -> None:
-        for word in (self.distro, self.arch or "_", self.uname, self.version):
+        for word in (self.distro, self.arch or "_", self.uname, self.version, self.twin or "_"):
             if not _SAFE_WORD.match(word) or len(word) > 120:
                 raise ValueError(f"unfit for a kernel's key: {word!r}")
 
     @property
     def key(self) -> str:
-        """The kernel's place in a store and in URLs: `<distro>/<arch>/<uname>/<version>`.
+        """The kernel's place in a store and in URLs: `<distro>/<arch>/<uname>/<version>`, behind
+        the version `+<mark>` of a twin.
 
         >>> Kernel(distro="debian", release="12", arch="x86_64", uname="6.1.0-18-amd64",
         ...        flavour="amd64", version="6.1.76-1").key
         'debian/x86_64/6.1.0-18-amd64/6.1.76-1'
         """
-        return f"{self.distro}/{self.arch or 'unknown'}/{self.uname}/{self.version}"
+        mark = f"+{self.twin}" if self.twin else ""
+        return f"{self.distro}/{self.arch or 'unknown'}/{self.uname}/{self.version}{mark}"
 
 
 def normalise_module(name: str) -> str:

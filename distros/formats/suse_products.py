@@ -23,6 +23,12 @@ ARCH_OF_FLAVOUR = {
     "bigsmp": "i686", "pae": "i686", "vmi": "i686", "vmipae": "i686", "xenpae": "i686",
     "64kb": "aarch64", "bigmem": "ppc64", "lpae": "armv7l", "zfcpdump": "s390x",
 }  # fmt: skip
+# What RPM calls the processors; of two words for one, the index tells.
+RPM_ARCHES = {
+    "i386": ("i586", "i686"), "i586": ("i586", "i686"), "i686": ("i586", "i686"),
+    "ppc64": ("ppc64", "ppc"), "armv7l": ("armv7hl",), "armv6l": ("armv6hl",),
+}  # fmt: skip
+MACHINES = {word: machine for machine, words in RPM_ARCHES.items() for word in words}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -20,7 +21,7 @@ from kernsym.distros import (
     catalog,
     identify,
 )
-from kernsym.distros.suse import locate_all
+from kernsym.distros.formats.suse_packages import locate_all
 from tests.distros.recorded import KEY, Recorded
 from tests.distros.rpm_md_writer import Row, repository
 
@@ -67,6 +68,22 @@ def test_a_rebuild_fits_and_a_longer_number_does_not() -> None:
 def test_a_build_without_a_counter_comes_first() -> None:
     listed = rows("0.15.2", "0.15")
     assert found(kernel("3.0.101-0.15-default"), listed)[0] == "3.0.101-0.15.x86_64"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"provides": (f"kernel-default-srchash-8356111{'a' * 33}",)},
+        {"description": f"The kernel.\n\nGIT Revision: 8356111{'a' * 33}\nGIT Branch: SLE11"},
+    ],
+    ids=["provides", "description"],
+)
+def test_the_build_of_the_banners_commit_comes_first(said: dict[str, Any]) -> None:
+    one = kernel("3.0.101-0.15-default", version="(8356111)")
+    listed = rows("0.15.1", "0.15.2", "0.15.4")
+    listed[0] = replace(listed[0], **said)
+    listed[2] = replace(listed[2], provides=(f"kernel-default-srchash-{'b' * 40}",))
+    assert found(one, listed) == [f"3.0.101-0.15.{n}.x86_64" for n in (1, 4, 2)]
 
 
 def test_before_sles_11_the_release_is_whole() -> None:

@@ -251,7 +251,11 @@ async def test_a_held_kernel_is_not_handed_to_another_dump(make_client: MakeClie
     client = await make_client()
     await bring(client, modules=[])
     response = await ask(client, fingerprint={"banner": BANNER, "build_id": "ab" * 20})
-    assert response.status == 409
+    assert response.status == 202, "its twin is looked for"
+    problem = (await follow(client, await response.json()))[-1]["problem"]
+    assert (problem["status"], problem["code"]) == (409, "vmlinux-mismatch")
+    held = (await (await client.get("/api/v1/kernels")).json())["kernels"]
+    assert [bundle["verification"]["build_id"] for bundle in held] != ["ab" * 20]
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"fingerprint": {"build_id": "../x"}}', '{"x": 1}'])

@@ -185,6 +185,38 @@ def test_a_source_with_several_that_fit_offers_them_in_order(
     assert len([event for event in events if event.stage == "package"]) == 2
 
 
+def test_what_is_of_the_same_build_comes_first(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sources, of which the newest are of a later rebuild than the symbols."""
+    roles = (Role.DEBUGINFO, Role.DEBUGINFO_COMMON)
+
+    def locate_all(
+        package: Package, kernel: Kernel, source: Source, fetch: Fetch
+    ) -> tuple[PackageRef, ...]:
+        rebuilds = [
+            replace(package, id=f"{package.name}_{n}_amd64.deb", version=str(n)) for n in (2, 1)
+        ]
+        found = [listing.locate(rebuild, source, fetch) for rebuild in rebuilds]
+        return tuple(ref for ref in found if ref)
+
+    near = small.distro("near", 1, roles, certain=True)
+    small.register(monkeypatch, replace(near, locate_all=locate_all))
+    for number in (1, 2):
+        content = {
+            Role.DEBUGINFO: (small.DEBUG_PATH, vmlinux(small.banner(f"b{number}.example"), None)),
+            Role.DEBUGINFO_COMMON: (f"{small.SOURCES_PATH}/kernel/panic.c", b"%d" % number),
+        }
+        for role, (path, data) in content.items():
+            small.publish(tmp_path, "near", data, role, path)
+            whole = small.package("near", role)
+            (tmp_path / whole.id).rename(tmp_path / f"{whole.name}_{number}_amd64.deb")
+    wanted = small.fingerprint("b1.example")
+    ask(store, wanted, tmp_path)
+    bundle, _ = ask(store, wanted, tmp_path, part=Part.SOURCES)
+    assert [ref.package.version for ref in bundle.packages] == ["1", "1"]
+
+
 @pytest.mark.usefixtures("two")
 def test_a_candidate_that_could_not_be_asked_for_leaves_it_open(
     store: Store, tmp_path: Path
