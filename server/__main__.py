@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import os
 import secrets
 import signal
@@ -17,25 +16,26 @@ import msgspec
 
 from kernsym.cache import read_config, store_folder
 from kernsym.distros import KernsymError
+from kernsym.server.app import build_app
 from kernsym.server.config import ServerConfig, server_config
-from kernsym.server.logs import start_logging
-from kernsym.server.request_log import RequestLog
+from kernsym.server.listening import allow_many_files, listening_sockets, url_of
+from kernsym.server.logs import report, start_logging
+from kernsym.server.processes import run_server
 from kernsym.server.serving import serve, stop_at
 
 _CLIENT_WAITS = 1.0
-
-log = logging.getLogger("kernsym.server")
 
 
 def main() -> int:
     """Serve until told to stop.  Exit: 0 stopped, 1 could not start."""
     arguments = _parser().parse_args()
     try:
-        asyncio.run(_embedded(arguments) if arguments.embedded else _shared(arguments))
+        if arguments.embedded:
+            asyncio.run(_embedded(arguments))
+        else:
+            _shared(arguments)
     except KernsymError as error:
-        print(f"error[{error.code}]: {error.message}", *error.context, sep="\n  ", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+        report(error)
         return 1
     return 0
 
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--store", type=Path, help="the store's folder [KERNSYM_STORE]")
     parser.add_argument("--config", type=Path, help="kernsym.toml [KERNSYM_CONFIG]")
     parser.add_argument("--listen", metavar="HOST:PORT", help="[127.0.0.1:8002]")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that answer [1]")
     parser.add_argument("--offline", action="store_true", help="ask no source of packages")
     parser.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", "--verbose", action="store_true")
@@ -59,26 +60,22 @@ def _config(arguments: argparse.Namespace, listen: str | None, token: str | None
         listen=listen,
         token=token,
         offline=arguments.offline,
+        workers=arguments.workers,
+        log_level="debug" if arguments.verbose else None,
     )
 
 
-async def _shared(arguments: argparse.Namespace) -> None:
+def _shared(arguments: argparse.Namespace) -> None:
     """Serve a team, until a signal."""
-    config = replace(
-        _config(arguments, arguments.listen, os.environ.get("KERNSYM_TOKEN")), keeps_jobs=True
-    )
-    lines = start_logging(
-        config.options.log_format, "debug" if arguments.verbose else config.options.log_level
-    )
-    stopped = asyncio.Event()
-    stop_at(stopped, signal.SIGTERM, signal.SIGINT)
-    await serve(
-        config,
-        started=lambda url: log.info("serving %s at %s", config.store, url),
-        stopped=stopped,
-        observers=(RequestLog(lines),) if log.isEnabledFor(logging.INFO) else (),
-    )
-    lines.flush()
+
+    def read() -> ServerConfig:
+        token = os.environ.get("KERNSYM_TOKEN")
+        return replace(_config(arguments, arguments.listen, token), keeps_jobs=True)
+
+    config = read()
+    lines = start_logging(config.options.log_format, config.options.log_level)
+    allow_many_files()
+    run_server(config, listening_sockets(config), read, lines)
 
 
 async def _embedded(arguments: argparse.Namespace) -> None:
@@ -92,8 +89,13 @@ async def _embedded(arguments: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     stop_at(stopped, signal.SIGTERM)
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)
+    sockets = listening_sockets(config)
     await serve(
-        config, started=lambda url: print(json.dumps({"url": url}), flush=True), stopped=stopped
+        build_app(config),
+        config,
+        sockets,
+        started=lambda: print(json.dumps({"url": url_of(sockets[0])}), flush=True),
+        stopped=stopped,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -14,13 +15,15 @@ from kernsym.server.artefacts import Artefacts
 from kernsym.server.config import ServerConfig
 from kernsym.server.cors import add_cors
 from kernsym.server.credentials import Credentials
+from kernsym.server.forward import forward_to
 from kernsym.server.gauges import add_gauges, count_end
 from kernsym.server.jobs import JobBoard, Journal
-from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, JOBS, METRICS, STORE, SYMBOLS
+from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, JOBS, METRICS, RELOAD, STORE, SYMBOLS
 from kernsym.server.mending import keep_index
 from kernsym.server.metrics import Metrics
 from kernsym.server.packages import Packages
 from kernsym.server.problems import problems_middleware
+from kernsym.server.reload import Reload
 from kernsym.server.request_log import add_request_ids
 from kernsym.server.routes.api import add_api_routes
 from kernsym.server.routes.debuginfod import add_debuginfod_routes
@@ -35,6 +38,25 @@ _MOST_BODY_BYTES = 4 << 20  # a request that names every module of a kernel has 
 
 def build_app(config: ServerConfig) -> web.Application:
     """The application on `config.store`.  Raises `Unusable` when the store cannot be used."""
+    app = _build(config)
+    app.cleanup_ctx.append(_connect)
+    app.cleanup_ctx.append(keep_index)
+    app.on_shutdown.append(_hand_back)
+    return app
+
+
+def build_worker(config: ServerConfig, fetcher: Path) -> web.Application:
+    """The same, but what the store cannot answer goes to the application on the socket `fetcher`.
+
+    Raises `Unusable` when the store cannot be used.
+    """
+    app = _build(config)
+    forward_to(app, fetcher)
+    return app
+
+
+def _build(config: ServerConfig) -> web.Application:
+    """What answers from the store, and every route."""
     app = web.Application(
         middlewares=[problems_middleware, access_middleware], client_max_size=_MOST_BODY_BYTES
     )
@@ -43,15 +65,14 @@ def build_app(config: ServerConfig) -> web.Application:
     app[CONFIG] = config
     app[STORE] = Store(config.store)
     app[METRICS] = Metrics()
+    app[RELOAD] = Reload(config)
     app[ARTEFACTS] = Artefacts(app[STORE], cache_control=_kept_for_ever(config))
     app[ANSWERS] = FileAnswers(
         app[STORE].root / "encoded",
         memory_bytes=config.options.memory_mb << 20,
         encoded_bytes=config.options.encoded_mb << 20,
     )
-    app.cleanup_ctx.append(_connect)
-    app.cleanup_ctx.append(keep_index)
-    app.on_shutdown.append(_hand_back)
+    app.cleanup_ctx.append(_close)
     add_api_routes(app)
     add_debuginfod_routes(app)
     add_ops_routes(app)
@@ -72,7 +93,14 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
         app[SYMBOLS].resume()
+        app[RELOAD].on_change(
+            packages.reconfigure, "sources", "builtin_sources", "credentials", "offline"
+        )
         yield
+
+
+async def _close(app: web.Application) -> AsyncIterator[None]:
+    yield
     await asyncio.to_thread(app[ANSWERS].close)
     app[STORE].close()
 

@@ -24,8 +24,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """`[server]`, as the file has it; what needs no more than to be read is used from here.
 
     `max_jobs`: how many kernels are downloaded and unpacked at once.
+    `workers`: processes that answer; with more than one, another one does what is to be done.
     `least_free_mb`: with less room on the store's disk the server is not ready.
     `idle_seconds`: how long a connection may bring no request, or only part of one's head.
+    `stall_seconds`: how long the reader of an answer may take nothing of it.
     `shutdown_seconds`: how long running answers may take when the server is told to stop.
     `memory_mb`: of each process, for small files that are hot.
     `encoded_mb`: on the disk, for compressed forms of what is served; 0: nothing is compressed.
@@ -36,10 +38,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     token_file: str | None = None
     token_for_reads: bool = False
     max_jobs: Annotated[int, msgspec.Meta(ge=1)] = 4
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     log_format: LogFormat = "text"
     log_level: LogLevel = "info"
     least_free_mb: Amount = 2048
     idle_seconds: Seconds = 75.0
+    stall_seconds: Seconds = 60.0
     shutdown_seconds: Seconds = 8.0
     memory_mb: Amount = 16
     encoded_mb: Amount = 4096
@@ -102,13 +106,17 @@ def server_config(
     listen: str | None = None,
     token: str | None = None,
     offline: bool = False,
+    **flags: Any,
 ) -> ServerConfig:
-    """The configuration of a server from the file's table and what the flags say.
+    """The configuration of a server from the file's table and what the flags say; `flags` are keys
+    of `[server]`, None: not given.
 
     Raises `Unusable` (`config-broken`) for an unknown key, a wrong type or an unknown distro.
     """
     try:
         read = msgspec.convert(dict(table), _ConfigTable)
+        given = {name: value for name, value in flags.items() if value is not None}
+        options = msgspec.convert({**msgspec.to_builtins(read.server), **given}, Options)
     except msgspec.ValidationError as error:
         raise Unusable("config-broken", f"the configuration is not as it should be: {error}") from (
             error
@@ -124,7 +132,7 @@ def server_config(
         credentials=tuple(access for row in read.source if (access := _access(row))),
         builtin_sources=read.builtin.sources,
         offline=offline,
-        options=read.server,
+        options=options,
     )
 
 

@@ -9,11 +9,13 @@ from kernsym.server.artefacts import Artefacts
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
 from kernsym.server.metrics import Metrics
+from kernsym.server.reload import Reload
 from kernsym.server.served import FileAnswers
 from kernsym.server.symbols import Symbols
 
 CONFIG = web.AppKey("config", ServerConfig)
 STORE = web.AppKey("store", Store)
+RELOAD = web.AppKey("reload", Reload)
 METRICS = web.AppKey("metrics", Metrics)
 JOBS = web.AppKey("jobs", JobBoard)
 SYMBOLS = web.AppKey("symbols", Symbols)

@@ -9,6 +9,8 @@ import time
 from contextvars import ContextVar
 from typing import Literal, TextIO
 
+from kernsym.distros import KernsymError
+
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -23,6 +25,18 @@ def start_logging(form: LogFormat, level: LogLevel, stream: TextIO | None = None
     handler = LineHandler(stream or sys.stderr, form)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     return handler
+
+
+def complain(log: logging.Logger, what: str, error: KernsymError) -> None:
+    """Log an error that changes nothing: `what` says what stays."""
+    log.error("%s: %s", what, "; ".join((error.message, *error.context)))
+
+
+def report(error: KernsymError) -> None:
+    """Show an error that ends the process, as the command line shows errors."""
+    print(f"error[{error.code}]: {error.message}", *error.context, sep="\n  ", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
 
 
 class LineHandler(logging.StreamHandler[TextIO]):

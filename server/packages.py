@@ -24,6 +24,7 @@ from kernsym.distros import (
 )
 from kernsym.distros.core.distro import BUILT_IN
 from kernsym.server.config import ServerConfig
+from kernsym.server.credentials import Credentials
 from kernsym.server.download import download
 from kernsym.server.growing import GrowingFile
 from kernsym.server.jobs import Job
@@ -58,6 +59,11 @@ class Packages:
         self._store = store
         self._upstream = upstream
         self._config = config
+
+    def reconfigure(self, config: ServerConfig) -> None:
+        """Ask other sources, or with other credentials, from now on."""
+        self._config = config
+        self._upstream.use(Credentials(config.credentials))
 
     async def first_good(
         self,

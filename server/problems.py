@@ -34,6 +34,7 @@ _STATUS_OF_CODE = {
     "precondition-failed": 412,
     "vmlinux-mismatch": 409,
     "not-ready": 503,
+    "fetcher-away": 503,
     "no-space": 507,
     "disk-full": 507,
 }
@@ -74,17 +75,27 @@ async def problems_middleware(
     """Turn every error into a problem document; a fault of ours is logged with its traceback."""
     try:
         return await handler(request)
-    except KernsymError as error:
-        return problem_response(problem_of(error))
-    except web.HTTPException as error:
-        if error.status < 400:
+    except Exception as error:
+        if isinstance(error, web.HTTPException) and error.status < 400:
             raise
+        if request.transport is None or request.writer.output_size:
+            return _cut_off(request, error)
+        return problem_response(_problem_of_any(request, error))
+
+
+def _problem_of_any(request: web.Request, error: Exception) -> Problem:
+    if isinstance(error, KernsymError):
+        return problem_of(error)
+    if isinstance(error, web.HTTPException):
         code = error.reason.lower().replace(" ", "-")
-        return problem_response(
-            Problem(title=error.reason, status=error.status, code=code, kind="unusable")
-        )
-    except Exception:
-        if request.transport is None:
-            return web.Response(status=_CLIENT_GONE)
-        log.exception("%s %s", request.method, request.path)
-        return problem_response(problem_of(KernsymError("fault", "a fault of the server")))
+        return Problem(title=error.reason, status=error.status, code=code, kind="unusable")
+    log.error("%s %s", request.method, request.path, exc_info=error)
+    return problem_of(KernsymError("fault", "a fault of the server"))
+
+
+def _cut_off(request: web.Request, error: Exception) -> web.Response:
+    """End an answer that has begun: nothing else can follow, and its reader must see it cut."""
+    if request.transport is not None:
+        log.warning("%s %s was cut off: %r", request.method, request.path, error)
+        request.transport.abort()
+    return web.Response(status=_CLIENT_GONE)

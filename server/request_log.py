@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import re
 import secrets
 import time
@@ -18,6 +19,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from kernsym.server.logs import REQUEST_ID, LineHandler, utc
+
+log = logging.getLogger("request")
 
 Observer = Callable[[web.BaseRequest, web.StreamResponse, float], None]
 
@@ -57,6 +60,8 @@ class RequestLog:
 
     def __call__(self, request: web.BaseRequest, response: web.StreamResponse, took: float) -> None:
         """Note a request that was answered, `took` seconds after it began."""
+        if not log.isEnabledFor(logging.INFO):
+            return
         line = _Line(
             self._clock(),
             "info",
@@ -66,7 +71,7 @@ class RequestLog:
             response.status,
             sent_bytes(request, response),
             round(took, 6),
-            request.get(_ID, ""),
+            request_id(request),
             request.remote or "",
             request.get(KERNEL_OF, ""),
         )
@@ -98,9 +103,14 @@ def _path(request: web.BaseRequest) -> str:
     return path if path.isascii() else ascii(path)[1:-1]
 
 
+def request_id(request: web.BaseRequest) -> str:
+    name: str = request.get(_ID, "")
+    return name
+
+
 def sent_bytes(request: web.BaseRequest, response: web.StreamResponse) -> int:
     """What was sent, headers included; of a file that was broken off, only what is known."""
-    written: int = getattr(request.writer, "output_size", 0)
+    written = request.writer.output_size
     if request.method == "HEAD" or request.transport is None:
         return written
     return max(written, response.content_length or 0)  # sendfile goes past the writer

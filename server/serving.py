@@ -1,55 +1,54 @@
-"""One process that listens, from its start to its end."""
+"""One process that answers, from its start to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from kernsym.distros import Unusable
-from kernsym.server.app import build_app
+from kernsym.server import systemd
 from kernsym.server.config import ServerConfig
-from kernsym.server.keys import METRICS
+from kernsym.server.listening import BACKLOG
+from kernsym.server.reload import Reload
 from kernsym.server.request_log import Observer, observing
 
 log = logging.getLogger("kernsym.server")
 
 
 async def serve(
+    app: web.Application,
     config: ServerConfig,
+    sockets: Iterable[socket.socket],
     *,
-    started: Callable[[str], None],
+    started: Callable[[], None],
     stopped: asyncio.Event,
     observers: Iterable[Observer] = (),
+    shared: bool = False,
 ) -> None:
-    """Serve until `stopped` is set; `started` is told the URL.
+    """Answer on these sockets until `stopped` is set; `started` is called when it does.
 
-    Then nothing new is accepted, running jobs are handed back, running answers get the
-    configuration's `shutdown_seconds`.  Raises `Unusable` (`cannot-listen`, `store-unusable`).
+    Then nothing new is accepted, jobs are handed back, and running answers get the configuration's
+    `shutdown_seconds`.  `shared`: other processes accept from the same sockets.
+    Raises `Unusable` (`store-unusable`).
     """
-    options = config.options
-    app = build_app(config)
     runner = web.AppRunner(
         app,
-        access_log_class=observing(app[METRICS].request, *observers),
-        keepalive_timeout=options.idle_seconds,
-        shutdown_timeout=options.shutdown_seconds,
+        access_log_class=observing(*observers),
+        keepalive_timeout=config.options.idle_seconds,
+        shutdown_timeout=config.options.shutdown_seconds,
     )
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, config.host, config.port).start()
-        except OSError as error:
-            raise Unusable(
-                "cannot-listen",
-                f"cannot listen on {config.host}:{config.port}: {error.strerror}",
-                hint="choose another address with --listen HOST:PORT",
-            ) from error
-        host, port = runner.addresses[0][:2]
-        started(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        for each in sockets:
+            # asyncio accepts as many connections in a row as it is told the backlog is: one leaves
+            # the next to another process.
+            await web.SockSite(runner, each, backlog=1 if shared else BACKLOG).start()
+            each.listen(BACKLOG)
+        started()
         await stopped.wait()
     finally:
         await runner.cleanup()
@@ -64,7 +63,26 @@ def stop_at(stopped: asyncio.Event, *signals: signal.Signals) -> None:
             loop.remove_signal_handler(each)
             signal.signal(each, signal.SIG_DFL)
         log.info("stopping at %s", number.name)
+        systemd.stopping()
         stopped.set()
 
     for number in signals:
         loop.add_signal_handler(number, first, number)
+
+
+def reload_at_hangup(reload: Reload, read: Callable[[], ServerConfig]) -> None:
+    """Take over what `read` gives at each SIGHUP, one after the other."""
+    last: asyncio.Task[None] | None = None
+
+    async def run(before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
+        systemd.reloading()
+        await reload(read)
+        systemd.ready()
+
+    def hung_up() -> None:
+        nonlocal last
+        last = asyncio.create_task(run(last), name="reload")
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)

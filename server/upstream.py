@@ -74,6 +74,12 @@ class Upstream:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def use(self, credentials: Credentials) -> None:
+        """Ask with these from now on; certificates are read again."""
+        self._credentials = credentials
+        self._contexts.clear()
+        self._last = None
+
     async def __aenter__(self) -> Upstream:
         self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(

@@ -75,8 +75,13 @@ class Kernsym:
 
 def write_config(path: Path, url: str) -> Path:
     """A configuration whose only source is the world's repository at `url`."""
-    path.write_text(
-        f"""
+    path.write_text(world_source(url))
+    return path
+
+
+def world_source(url: str) -> str:
+    """The part of a configuration that names the world's repository, and nothing else."""
+    return f"""
 [builtin]
 sources = false
 [[source]]
@@ -86,8 +91,6 @@ url = "{url}"
 suite = "bookworm"
 signed_by = ["{WORLD / "archive-key.asc"}"]
 """
-    )
-    return path
 
 
 @pytest.fixture

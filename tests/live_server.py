@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from kernsym.cache import Bundle, BundleFile, FileRole, Store, Verification
 from kernsym.distros import Kernel, Package, PackageRef, Role
 from tests import elf_writer
+from tests.conftest import world_source
 from tests.processes import wait_for
 
 TOKEN = "t0ken"
@@ -87,16 +88,19 @@ def live_server(
     folder: Path,
     settings: str = "",
     *,
+    mirror: str | None = None,
     arguments: tuple[str, ...] = (),
     ends: int | None = 0,
     **options: Any,
 ) -> Iterator[LiveServer]:
     """A server on `folder/store`, with `settings` as the keys of `[server]`; ended by SIGTERM.
 
+    `mirror`: URL of the world's repository, its only source of packages; None: it has none.
     `ends`: the exit status that it shall have then, None: any.  `options` go to Popen.
     """
     config = folder / "kernsym.toml"
-    config.write_text(f"[server]\n{settings}\n[builtin]\nsources = false\n")
+    rest = world_source(mirror) if mirror else "[builtin]\nsources = false\n"
+    config.write_text(f"[server]\n{settings}\n{rest}")
     log = folder / "server.log"
     command = [sys.executable, "-m", "kernsym.server", "--config", str(config)]
     command += ["--listen", "127.0.0.1:0", "--store", str(folder / "store"), *arguments]

@@ -1,0 +1,65 @@
+"""The sockets that the server listens on: handed over by systemd, or its own."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from pathlib import Path
+
+from kernsym.distros import Unusable
+from kernsym.server.config import ServerConfig
+from kernsym.server.systemd import inherited_sockets
+
+BACKLOG = 1024
+
+
+def listening_sockets(config: ServerConfig) -> list[socket.socket]:
+    """At least one.  Raises `Unusable` (`cannot-listen`)."""
+    sockets = inherited_sockets() or _own_sockets(config.host, config.port)
+    for each in sockets:
+        each.setblocking(False)
+        if each.family != socket.AF_UNIX:
+            # Of the connections too: a reader who takes nothing for so long is gone.
+            patience = int(config.options.stall_seconds * 1000)
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
+    return sockets
+
+
+def unix_socket(path: Path) -> socket.socket:
+    """A socket of our own at `path`, for who may enter its folder."""
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    found.bind(str(path))
+    found.listen(BACKLOG)
+    found.setblocking(False)
+    return found
+
+
+def url_of(listening: socket.socket, *, scheme: str = "http") -> str:
+    """Where clients find it."""
+    if listening.family == socket.AF_UNIX:
+        return f"{scheme}+unix:{listening.getsockname()}"
+    host, port = listening.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def allow_many_files() -> None:
+    """Use as many descriptors as the process may: every connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _own_sockets(host: str, port: int) -> list[socket.socket]:
+    found: list[socket.socket] = []
+    try:
+        resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((entry[0], entry[4]) for entry in resolved):
+            found.append(socket.create_server(address, family=family, backlog=BACKLOG))
+    except OSError as error:
+        for each in found:
+            each.close()
+        raise Unusable(
+            "cannot-listen",
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="choose another address with --listen HOST:PORT",
+        ) from error
+    return found
