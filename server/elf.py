@@ -1,8 +1,9 @@
-"""What an ELF file says of itself: its build ID, and the bytes of a section."""
+"""What an ELF file says of itself: its build ID, its debug file, and the bytes of a section."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,23 @@ def build_id(path: Path) -> str | None:
     Raises `Refused` (`elf-unreadable`).
     """
     return _ask(path, _build_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebugLink:
+    """The debug file that a stripped file names: `crc` is the CRC-32 of all its bytes."""
+
+    name: str
+    crc: int
+
+
+def debug_link(path: Path) -> DebugLink | None:
+    """What `.gnu_debuglink` names (binutils' objcopy: a name, zeros up to a multiple of four, the
+    CRC); None when there is none.
+
+    Raises `Refused` (`elf-unreadable`).
+    """
+    return _ask(path, _debug_link)
 
 
 def section(path: Path, name: str) -> bytes | None:
@@ -54,6 +72,16 @@ def _build_id(elf: ELFFile) -> str | None:
                 digits: str = note["n_descdata"].hex()
                 return digits if 8 <= len(digits) <= _MOST_BUILD_ID_DIGITS else None
     return None
+
+
+def _debug_link(elf: ELFFile) -> DebugLink | None:
+    content = _section(elf, ".gnu_debuglink") or b""
+    name, zero, _ = content.partition(b"\0")
+    at = (len(name) + 4) & ~3
+    if not name or not zero or len(content) < at + 4:
+        return None
+    crc = int.from_bytes(content[at : at + 4], "little" if elf.little_endian else "big")
+    return DebugLink(name=name.decode("utf-8", "replace"), crc=crc)
 
 
 def _section(elf: ELFFile, name: str) -> bytes | None:

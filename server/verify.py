@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +14,19 @@ from kernsym.server import elf
 # linux_banner (init/version.c) ends with a newline; its neighbours are format strings with `%`.
 _BANNER = re.compile(rb"(?:^|\0)(Linux version [^%\0\n]*#[0-9][^%\0\n]*)\n(?=\0)")
 
+_BLOCK = 1 << 20
+
 _UTSNAME = re.compile(r"Linux version (?P<release>\S+) .*?\) (?P<version>#[0-9].*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmlinuxIdentity:
-    """What a vmlinux says it is: `linux_banner` without its newline, build ID in hex or None."""
+    """What a vmlinux says it is: `linux_banner` without its newline, build ID in hex or None, and
+    the file with its DWARF, where that was taken out of it."""
 
     banner: str
     build_id: str | None
+    debug_link: elf.DebugLink | None = None
 
 
 def read_identity(vmlinux: Path) -> VmlinuxIdentity:
@@ -38,16 +43,24 @@ def read_identity(vmlinux: Path) -> VmlinuxIdentity:
             context=tuple(banner.decode("utf-8", "replace") for banner in sorted(found)),
         )
     return VmlinuxIdentity(
-        banner=found.pop().decode("utf-8", "replace"), build_id=elf.build_id(vmlinux)
+        banner=found.pop().decode("utf-8", "replace"),
+        build_id=elf.build_id(vmlinux),
+        debug_link=elf.debug_link(vmlinux),
     )
 
 
 def require_pair(stripped: VmlinuxIdentity, debug: Path) -> None:
     """Raises `Refused` (`vmlinux-mismatch`) unless a debug file is the other half of a kernel.
 
-    Build IDs prove it.  The debug half has its banner only where `.rodata` was left in it.
+    Build IDs prove it; where there are none, as before SLES 11, the checksum that the kernel
+    holds of its debug file does.  The debug half has its banner only where `.rodata` was left in
+    it.
     """
-    shown = {"build-id": (stripped.build_id, elf.build_id(debug))}
+    ids = stripped.build_id, elf.build_id(debug)
+    link = stripped.debug_link
+    shown: dict[str, tuple[str | None, str | None]] = {"build-id": ids}
+    if ids == (None, None) and link is not None:
+        shown = {"crc-32": (f"{link.crc:08x}", f"{_crc(debug):08x}")}
     if banners := set(_BANNER.findall(elf.section(debug, ".rodata") or b"")):
         text = b" or ".join(sorted(banners)).decode("utf-8", "replace")
         shown["banner"] = (stripped.banner, text)
@@ -61,6 +74,14 @@ def require_pair(stripped: VmlinuxIdentity, debug: Path) -> None:
                 for line in (f"kernel  {name} {kernel}", f"debug   {name} {other}")
             ),
         )
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            crc = zlib.crc32(block, crc)
+    return crc
 
 
 def check(
