@@ -17,6 +17,8 @@ LINKS = "links"
 LISTED, TAINTED = "listed", "tainted"
 KNOCK, READY, ANSWER = "knock", "ready", "answer"
 MODULES = "modules"
+# A sign that crash has come to its input.
+BEGUN = "begun"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +27,14 @@ class CrashCommand:
 
     `argv` refers to `files` (name to text) and `links` (name to target), which have to lie in
     the folder that the command was made for.  `calls_back`: crash will ask for its modules.
+    `argv_again`: how to start it once more when it ends without having made the file `BEGUN`.
     """
 
     argv: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, Path], ...]
     calls_back: bool
+    argv_again: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +61,13 @@ def crash_command(
     *,
     arguments: Sequence[str] = (),
     extra_input: Sequence[str] = (),
+    again: Sequence[str] = (),
 ) -> CrashCommand:
     """The command for a dump.
 
     `folder` is where its files will lie; the path must be plain (`is_plain`).  `arguments` are
-    the user's own for crash, `extra_input` the lines of an input file of theirs.
+    the user's own for crash, `extra_input` the lines of an input file of theirs.  `again`: options
+    for a second start, unless the dump or the user tells what they would.
     """
     links: dict[str, Path] = {}
     namelists = [
@@ -74,17 +80,18 @@ def crash_command(
         lines = [line for line in lines if line.startswith("gdb ")]
     if "--minimal" in arguments:  # it knows neither `gdb` nor `mod`
         lines = []
+    told = facts.phys_base is not None or any("phys_base=" in word for word in arguments)
+    if told or "--minimal" in arguments:
+        again = ()
+    if again:
+        lines.insert(0, f"!: > {folder / BEGUN}")
     lines += extra_input
+    start = (str(program), "-s", "-i", str(folder / INPUT_FILE))
+    options = (*_memory_options(facts), *arguments)
+    files_of_kernel = (*namelists, f"{dump}@0x0" if facts.needs_address else str(dump))
     return CrashCommand(
-        argv=(
-            str(program),
-            "-s",
-            *("-i", str(folder / INPUT_FILE)),
-            *_memory_options(facts),
-            *arguments,
-            *namelists,
-            f"{dump}@0x0" if facts.needs_address else str(dump),
-        ),
+        argv=(*start, *options, *files_of_kernel),
+        argv_again=(*start, *again, *options, *files_of_kernel) if again else (),
         files=((INPUT_FILE, "".join(f"{line}\n" for line in lines)), *files),
         links=tuple(links.items()),
         calls_back=any(KNOCK in line for line in lines),

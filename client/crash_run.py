@@ -26,7 +26,7 @@ from kernsym.client.session import (
     write_files,
 )
 from kernsym.client.settings import Settings
-from kernsym.distros import KernsymError, Unusable
+from kernsym.distros import KernsymError, Unusable, catalog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,7 @@ def run(settings: Settings, wish: CrashWish) -> int:
                 folder,
                 arguments=arguments,
                 extra_input=extra_input,
+                again=catalog()[bundle.kernel.distro].crash_again(bundle.kernel),
             )
             return run_crash(
                 command,

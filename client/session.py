@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from types import FrameType
 
 from kernsym.client.crash import (
     ANSWER,
+    BEGUN,
     KNOCK,
     LISTED,
     MODULES,
@@ -89,6 +91,7 @@ def run_crash(
 ) -> int:
     """Run crash on the terminal and return its exit status, 128+N when signal N ended it.
 
+    Where the command says how, it is started once more when it ended before its first command.
     `directory` is its working directory, None: ours.  `find_modules` must be given when the
     command calls back.
     """
@@ -100,6 +103,10 @@ def run_crash(
         if command.calls_back and find_modules is not None:
             stack.enter_context(_answering(folder, find_modules))
         status = _run(command.argv, directory, environment)
+        if status > 0 and command.argv_again and not (folder / BEGUN).exists():
+            added = [word for word in command.argv_again if word not in command.argv]
+            print(f"crash did not start; once more with {' '.join(added)}", file=sys.stderr)
+            status = _run(command.argv_again, directory, environment)
     return 128 - status if status < 0 else status
 
 

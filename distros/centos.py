@@ -41,6 +41,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    crash_again=el_names.crash_again,
     weakly_signed=el_names.weakly_signed,
     # The debuginfo repositories of 6 and 7 are signed with keys of their own.
     keyrings=rpm_sources.keyrings(

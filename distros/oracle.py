@@ -117,6 +117,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    crash_again=el_names.crash_again,
     weakly_signed=el_names.weakly_signed,
     build_id_differs=build_id_differs,
     keyrings=rpm_sources.keyrings(

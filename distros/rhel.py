@@ -101,6 +101,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    crash_again=el_names.crash_again,
     weakly_signed=el_names.weakly_signed,
     keyrings=rpm_sources.keyrings(
         "redhat", "redhat-release", *(f"redhat{major}-release" for major in range(5, 11))

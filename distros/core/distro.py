@@ -152,6 +152,8 @@ class Distro:
     runs, so that only the banner proves it.
     `weakly_signed(kernel)`: it is of a time when SHA-1 and DSA were what its distribution signed
     with; signatures with them are refused everywhere else.
+    `crash_again(kernel)`: options to start crash with once more when it ends before its prompt,
+    for kernels whose dumps do not tell all that it needs.
     `named(file)`: the kernel whose package a file is named after; None: not this distribution's.
 
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
@@ -168,6 +170,7 @@ class Distro:
     locate_all: Callable[[Package, Kernel, Source, Fetch], tuple[PackageRef, ...]] | None = None
     build_id_differs: Callable[[Kernel], bool] = lambda kernel: False
     weakly_signed: Callable[[Kernel], bool] = lambda kernel: False
+    crash_again: Callable[[Kernel], tuple[str, ...]] = lambda kernel: ()
     named: Callable[[str], Kernel | None] | None = None
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()

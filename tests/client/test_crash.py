@@ -15,7 +15,7 @@ from kernsym.client.crash import (
     split_input_option,
 )
 from kernsym.client.dumps import DumpFacts
-from kernsym.distros import Fingerprint
+from kernsym.distros import Fingerprint, catalog, identify
 
 CRASH = Path("/usr/bin/crash")
 FOLDER = Path("/run/user/1000/kernsym-1")
@@ -228,3 +228,57 @@ def test_the_users_input_file(
     arguments: list[str], kept: tuple[str, ...], file: Path | None
 ) -> None:
     assert split_input_option(arguments) == (kept, file)
+
+
+AGAIN = ("--machdep", "phys_base=0x200000")
+
+
+def el5(uname: str, builder: str, machine: str | None = "x86_64") -> tuple[str, ...]:
+    shown = Fingerprint(banner=f"Linux version {uname} (mockbuild@{builder}) ", arch=machine)
+    kernel = identify(shown).kernel
+    assert kernel is not None
+    return catalog()[kernel.distro].crash_again(kernel)
+
+
+@pytest.mark.parametrize(
+    ("uname", "builder", "machine", "again"),
+    [
+        ("2.6.18-371.1.2.el5", "x86-012.build.bos.redhat.com", "x86_64", AGAIN),
+        ("2.6.18-53.1.4.el5xen", "hs20-bc2-4.build.redhat.com", "x86_64", AGAIN),
+        ("2.6.18-348.el5", "builder10.centos.org", "x86_64", AGAIN),
+        ("2.6.18-238.12.2.0.2.el5", "ca-build9.us.oracle.com", "x86_64", AGAIN),
+        ("2.6.18-128.el5PAE", "hs20-bc1-5.build.redhat.com", "i686", ()),
+        ("2.6.18-371.1.2.el5", "x86-012.build.bos.redhat.com", None, ()),
+        ("2.6.32-504.8.1.el6.x86_64", "x86-002.build.bos.redhat.com", "x86_64", ()),
+    ],
+)
+def test_kernels_of_el5_may_need_their_place_said(
+    uname: str, builder: str, machine: str | None, again: tuple[str, ...]
+) -> None:
+    assert el5(uname, builder, machine) == again
+
+
+def test_the_second_start_has_its_options_before_the_users() -> None:
+    made = crash_command(
+        CRASH, FACTS, Symbols(namelists=(VMLINUX,)), FOLDER, arguments=("--active",), again=AGAIN
+    )
+    assert made.argv[4:] == ("--active", str(VMLINUX), "/dumps/vmcore")
+    assert made.argv_again == (*made.argv[:4], *AGAIN, *made.argv[4:])
+    assert input_lines(made)[0] == f"!: > {FOLDER}/begun"
+
+
+@pytest.mark.parametrize(
+    ("facts", "arguments"),
+    [
+        (replace(FACTS, phys_base=0x1000000), ()),
+        (FACTS, ("-m", "phys_base=2M")),
+        (FACTS, ("--machdep=phys_base=0",)),
+        (FACTS, ("--minimal",)),
+    ],
+)
+def test_there_is_no_second_start_when_it_would_say_nothing_new(
+    facts: DumpFacts, arguments: tuple[str, ...]
+) -> None:
+    symbols = Symbols(namelists=(VMLINUX,))
+    made = crash_command(CRASH, facts, symbols, FOLDER, arguments=arguments, again=AGAIN)
+    assert not made.argv_again and not any("begun" in line for line in input_lines(made))

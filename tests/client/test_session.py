@@ -150,6 +150,25 @@ def test_the_exit_status_is_that_of_crash(tmp_path: Path, body: str, status: int
     assert run_crash(script(tmp_path, body), tmp_path) == status
 
 
+@pytest.mark.parametrize(
+    ("first", "status", "starts"),
+    [
+        ("exit 1", 3, ["one", "two"]),  # it did not get to its input
+        ("touch begun; exit 1", 1, ["one"]),  # it did: the user's own end of it
+        ("exit 0", 0, ["one"]),
+        ("kill -KILL $$", 137, ["one"]),
+    ],
+)
+def test_crash_that_ends_before_its_prompt_is_started_once_more(
+    tmp_path: Path, first: str, status: int, starts: list[str]
+) -> None:
+    made = script(tmp_path, f"echo $1 >> starts; [ $1 = two ] && exit 3; {first}")
+    (program,) = made.argv
+    made = replace(made, argv=(program, "one"), argv_again=(program, "two"))
+    assert run_crash(made, tmp_path, directory=tmp_path) == status
+    assert (tmp_path / "starts").read_text().split() == starts
+
+
 def test_a_program_that_does_not_start(tmp_path: Path) -> None:
     made = script(tmp_path, "")
     Path(made.argv[0]).write_text("#!/no/such/interpreter\n")
