@@ -1,6 +1,7 @@
 """Keeps what is held for a kernel: files, their build IDs and their manifest; disk only."""
 
 from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Verification
+from kernsym.cache.foreign import Foreign, LooseFile
 from kernsym.cache.places import read_config, store_folder
 from kernsym.cache.store import Held, Store
 
@@ -8,7 +9,9 @@ __all__ = [
     "Bundle",
     "BundleFile",
     "FileRole",
+    "Foreign",
     "Held",
+    "LooseFile",
     "Store",
     "Verification",
     "read_config",

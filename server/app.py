@@ -9,19 +9,33 @@ from pathlib import Path
 
 from aiohttp import web
 
-from kernsym.cache import Store
+from kernsym.cache import Foreign, Store
 from kernsym.server.access import access_middleware
-from kernsym.server.artefacts import Artefacts
+from kernsym.server.artefacts import Artefacts, cache_control
 from kernsym.server.config import ServerConfig
 from kernsym.server.cors import add_cors
 from kernsym.server.credentials import Credentials
+from kernsym.server.federation import Federation, peer_urls
 from kernsym.server.forward import forward_to
 from kernsym.server.gauges import add_gauges, count_end
 from kernsym.server.jobs import JobBoard, Journal
-from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, JOBS, METRICS, RELOAD, STORE, SYMBOLS
+from kernsym.server.keys import (
+    ANSWERS,
+    ARTEFACTS,
+    CONFIG,
+    JOBS,
+    LOOKUP,
+    METRICS,
+    RELOAD,
+    STORE,
+    SYMBOLS,
+)
+from kernsym.server.local_search import LocalSearch
+from kernsym.server.lookup import Lookup
 from kernsym.server.mending import keep_index
 from kernsym.server.metrics import Metrics
 from kernsym.server.packages import Packages
+from kernsym.server.peer import PeerLimits
 from kernsym.server.problems import problems_middleware
 from kernsym.server.reload import Reload
 from kernsym.server.request_log import add_request_ids
@@ -30,9 +44,9 @@ from kernsym.server.routes.debuginfod import add_debuginfod_routes
 from kernsym.server.routes.ops import add_ops_routes
 from kernsym.server.served import FileAnswers
 from kernsym.server.symbols import Symbols
+from kernsym.server.thread_fetch import ThreadFetch
 from kernsym.server.upstream import Upstream
 
-_YEAR_SECONDS = 31_536_000
 _MOST_BODY_BYTES = 4 << 20  # a request that names every module of a kernel has 100 kB
 
 
@@ -66,7 +80,7 @@ def _build(config: ServerConfig) -> web.Application:
     app[STORE] = Store(config.store)
     app[METRICS] = Metrics()
     app[RELOAD] = Reload(config)
-    app[ARTEFACTS] = Artefacts(app[STORE], cache_control=_kept_for_ever(config))
+    app[ARTEFACTS] = Artefacts(app[STORE], cache_control=cache_control(config))
     app[ANSWERS] = FileAnswers(
         app[STORE].root / "encoded",
         memory_bytes=config.options.memory_mb << 20,
@@ -89,13 +103,19 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         on_end=partial(count_end, app[METRICS]),
     )
     add_gauges(app[METRICS], app[STORE], app[JOBS])
-    async with Upstream(app[STORE].root / "pages", credentials=credentials) as upstream:
+    upstream = Upstream(app[STORE].root / "pages", credentials=credentials)
+    async with upstream, _federation(app) as federation:
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
         app[SYMBOLS].resume()
         app[RELOAD].on_change(
             packages.reconfigure, "sources", "builtin_sources", "credentials", "offline"
         )
+        search = LocalSearch(
+            app[STORE], app[JOBS], app[SYMBOLS], ThreadFetch(upstream), app[CONFIG]
+        )
+        app[RELOAD].on_change(search.reconfigure, "sources", "offline", "fetch_on_demand")
+        app[LOOKUP] = Lookup(app[STORE], search, federation)
         yield
 
 
@@ -108,11 +128,13 @@ async def _close(app: web.Application) -> AsyncIterator[None]:
 async def _hand_back(app: web.Application) -> None:
     """Stop what the jobs do before running answers are waited for: those who follow a job would
     otherwise hold the server up."""
+    await app[LOOKUP].close()
     await app[JOBS].close()
 
 
-def _kept_for_ever(config: ServerConfig) -> str:
-    """What those who keep copies may do with a body, which never changes under its build ID; where
-    reads need a token, no copy may be handed to somebody else."""
-    who = "private" if config.token_for_reads else "public"
-    return f"{who}, max-age={_YEAR_SECONDS}, immutable"
+def _federation(app: web.Application) -> Federation:
+    root, options = app[STORE].root, app[CONFIG].options
+    foreign = Foreign(root / "foreign", options.foreign_mb << 20, root / "locks/foreign")
+    limits = PeerLimits(first_byte=options.upstream_seconds)
+    urls = () if app[CONFIG].offline else peer_urls(options)
+    return Federation(urls, foreign, limits=limits, most_hops=options.upstream_hops)

@@ -16,14 +16,27 @@ from urllib.parse import quote, unquote, urlsplit
 from kernsym.cache import BundleFile, FileRole, Held, Store
 from kernsym.cache.manifests import stamp_of
 from kernsym.distros import KernsymError, Unusable
+from kernsym.server.config import ServerConfig
 from kernsym.server.sections import Sections, read_sections
 from kernsym.server.served import Body
 from kernsym.server.served.body import make_body
 from kernsym.server.source_names import place_in_tree
 
+_YEAR_SECONDS = 31_536_000
 _MOST_BODIES = 4096  # remembered; a kernel has as many modules
 _MOST_TABLES = 256  # of sections, some kilobytes each
 _MOST_NAME = 4096  # of a source file or a section, in characters
+
+
+class UnknownBuildId(KernsymError):
+    """No file of the store has the build ID: somebody else may know it."""
+
+
+def cache_control(config: ServerConfig) -> str:
+    """What those who keep copies may do with a body, which never changes under its build ID; where
+    reads need a token, no copy may be handed to somebody else."""
+    who = "private" if config.token_for_reads else "public"
+    return f"{who}, max-age={_YEAR_SECONDS}, immutable"
 
 
 class Artefacts:
@@ -77,11 +90,7 @@ class Artefacts:
     def _look_up(self, build_id: str, make: Callable[[Held], Body]) -> _Remembered:
         held = self._store.find_build_id(build_id)
         if held is None:
-            raise KernsymError(
-                "not-held",
-                f"no file with the build ID {build_id} is held",
-                hint="bring its kernel here first: kernsym fetch DUMP or BANNER",
-            )
+            raise UnknownBuildId("not-held", f"no file with the build ID {build_id} is held")
         manifest = self._store.folder(held.bundle.kernel) / "manifest.json"
         stamp = stamp_of(manifest)  # before the files are looked at: a change is met the next time
         try:

@@ -32,6 +32,11 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `memory_mb`: of each process, for small files that are hot.
     `encoded_mb`: on the disk, for compressed forms of what is served; 0: nothing is compressed.
     `cors_origins`: the pages of these may ask this server from a browser; `*`: all.
+    `fetch_on_demand`: whoever asks for a build ID has its kernel fetched.
+    `upstreams`: other debuginfod servers, asked for what we do not find ourselves; with
+    `upstreams_from_environment` those of DEBUGINFOD_URLS too.  `upstream_seconds`: until one must
+    have begun to answer.  `upstream_hops`: a question that was forwarded so often ends here.
+    `foreign_mb`: what may be kept of what they gave.
     """
 
     listen: str = _DEFAULT_LISTEN
@@ -48,6 +53,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     memory_mb: Amount = 16
     encoded_mb: Amount = 4096
     cors_origins: tuple[str, ...] = ()
+    fetch_on_demand: bool = True
+    upstreams: tuple[str, ...] = ()
+    upstreams_from_environment: bool = False
+    upstream_seconds: Seconds = 90.0
+    upstream_hops: Amount = 8
+    foreign_mb: Amount = 20_480
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

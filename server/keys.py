@@ -8,6 +8,7 @@ from kernsym.cache import Store
 from kernsym.server.artefacts import Artefacts
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
+from kernsym.server.lookup import Lookup
 from kernsym.server.metrics import Metrics
 from kernsym.server.reload import Reload
 from kernsym.server.served import FileAnswers
@@ -21,3 +22,4 @@ JOBS = web.AppKey("jobs", JobBoard)
 SYMBOLS = web.AppKey("symbols", Symbols)
 ARTEFACTS = web.AppKey("artefacts", Artefacts)
 ANSWERS = web.AppKey("answers", FileAnswers)
+LOOKUP = web.AppKey("lookup", Lookup)

@@ -29,6 +29,7 @@ _STATUS_OF_CODE = {
     "section-missing": 404,
     "source-missing": 404,
     "executable-missing": 404,
+    "being-fetched": 503,
     "path-outside": 403,
     "file-too-large": 406,
     "precondition-failed": 412,

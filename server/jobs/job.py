@@ -180,6 +180,12 @@ class Job:
         return self._deaths
 
     @property
+    def vmlinux_event(self) -> Event | None:
+        """Where the checked vmlinux lies, once it is there."""
+        found = [event for event in self._events if event.kind is EventKind.VMLINUX]
+        return found[-1] if found else None
+
+    @property
     def current_stage(self) -> str:
         """The stage of the last event, "" before the first."""
         return self._events[-1].stage if self._events else ""

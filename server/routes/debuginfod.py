@@ -1,4 +1,4 @@
-"""The debuginfod protocol for what is held: `/buildid/ID/{debuginfo,executable,source,section}`.
+"""The debuginfod protocol: `/buildid/ID/{debuginfo,executable,source,section}`.
 
 Paths and headers as in elfutils' debuginfod(8), and what that lacks: HEAD, build IDs in any case,
 ranges, conditions, encodings, and misses with a reason.
@@ -6,13 +6,19 @@ ranges, conditions, encodings, and misses with a reason.
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from kernsym.cache import LooseFile
 from kernsym.distros import Unusable
-from kernsym.server.keys import ANSWERS, ARTEFACTS
+from kernsym.server.artefacts import UnknownBuildId, cache_control
+from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, LOOKUP
+from kernsym.server.loose import loose_body
 from kernsym.server.request_log import KERNEL_OF
+from kernsym.server.routes.asks import ask_of, or_on_its_way
 from kernsym.server.served import Body
 
 # elfutils takes shorter ones too; a build ID that was cut off must not find anything.
@@ -20,35 +26,50 @@ _BUILD_ID = re.compile(r"(?:[0-9a-fA-F]{2}){4,32}")
 
 
 def add_debuginfod_routes(app: web.Application) -> None:
-    app.router.add_get("/buildid/{id}/debuginfo", _debuginfo)
-    app.router.add_get("/buildid/{id}/executable", _executable)
-    app.router.add_get("/buildid/{id}/section/{name:.+}", _section)
-    app.router.add_get("/buildid/{id}/source/{name:.+}", _source)
+    app.router.add_get("/buildid/{id}/debuginfo", or_on_its_way(_debuginfo))
+    app.router.add_get("/buildid/{id}/executable", or_on_its_way(_executable))
+    app.router.add_get("/buildid/{id}/section/{name:.+}", or_on_its_way(_section))
+    app.router.add_get("/buildid/{id}/source/{name:.+}", or_on_its_way(_source))
 
 
 async def _debuginfo(request: web.Request) -> web.StreamResponse:
     """The file with the DWARF; of most kernels that is the whole vmlinux."""
-    return await _answer(request, await request.app[ARTEFACTS].debuginfo(_build_id(request)))
+    return await _answer(request, "debuginfo", request.app[ARTEFACTS].debuginfo)
 
 
 async def _executable(request: web.Request) -> web.StreamResponse:
     """The file with the code: the same, unless the kernel comes in two halves."""
-    return await _answer(request, await request.app[ARTEFACTS].executable(_build_id(request)))
+    return await _answer(request, "executable", request.app[ARTEFACTS].executable)
 
 
 async def _section(request: web.Request) -> web.StreamResponse:
     """The bytes of one section, as they are in the file."""
-    name = request.match_info["name"]
-    return await _answer(request, await request.app[ARTEFACTS].section(_build_id(request), name))
+    name, artefacts = request.match_info["name"], request.app[ARTEFACTS]
+    return await _answer(request, f"section {name}", lambda found: artefacts.section(found, name))
 
 
 async def _source(request: web.Request) -> web.StreamResponse:
     """A source file by its name in the DWARF, absolute or relative, in any of its spellings."""
-    name = request.match_info["name"]
-    return await _answer(request, await request.app[ARTEFACTS].source(_build_id(request), name))
+    name, artefacts = request.match_info["name"], request.app[ARTEFACTS]
+    return await _answer(request, f"source {name}", lambda found: artefacts.source(found, name))
 
 
-async def _answer(request: web.Request, body: Body) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, artefact: str, make: Callable[[str], Awaitable[Body]]
+) -> web.StreamResponse:
+    """What the store holds, else what the look-up brings."""
+    build_id = _build_id(request)
+    try:
+        body = await make(build_id)
+    except UnknownBuildId:
+        if (lookup := request.app.get(LOOKUP)) is None:
+            raise
+        found = await lookup.find(build_id, ask_of(request, artefact))
+        if isinstance(found, LooseFile):
+            kept = cache_control(request.app[CONFIG])
+            body = await asyncio.to_thread(loose_body, found, artefact, kept)
+        else:
+            body = await make(build_id)
     request[KERNEL_OF] = body.kernel
     return await request.app[ANSWERS].answer(request, body)
 

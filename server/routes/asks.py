@@ -1,0 +1,47 @@
+"""Requests for a build ID as the look-up understands them, and the answer to those who do not wait
+until it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from kernsym.server.federation import Asker
+from kernsym.server.lookup import Ask, BeingFetched
+from kernsym.server.problems import problem_of, problem_response
+from kernsym.server.routes.answers import json_answer
+
+_RETRY_AFTER = {"Retry-After": "5", "Cache-Control": "no-store"}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def ask_of(request: web.Request, artefact: str) -> Ask:
+    """What a request asks for, and by whom.  A program that takes JSON does not wait."""
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
+    accepted = request.headers.get("Accept", "")
+    asker = Asker(
+        address=request.remote or "",
+        forwarded_for=tuple(filter(None, (hop.strip() for hop in forwarded.split(",")))),
+        user_agent=request.headers.get("User-Agent", ""),
+    )
+    impatient = "application/json" in accepted and "application/octet-stream" not in accepted
+    return Ask(artefact=artefact, asker=asker, patient=not impatient)
+
+
+def or_on_its_way(handler: Handler) -> Handler:
+    """`handler`, with the job as its answer when that has to be waited for."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except BeingFetched as error:
+            if error.job is None:
+                response = problem_response(problem_of(error))
+                response.headers.update(_RETRY_AFTER)
+                return response
+            location = {"Location": f"/api/v1/jobs/{error.job.id}"}
+            return json_answer(error.job, status=202, headers=_RETRY_AFTER | location)
+
+    return answer
