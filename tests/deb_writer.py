@@ -20,14 +20,26 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 Member = tuple[str, bytes] | tarfile.TarInfo
 
 
-def deb(members: Iterable[Member], suffix: str = ".xz") -> bytes:
-    """A package whose payload holds `members`: (path, content), or a TarInfo without content."""
-    control = COMPRESSIONS[".gz"](tar([("./control", b"Package: linux-image-dbg\n")]))
+def deb(
+    members: Iterable[Member],
+    suffix: str = ".xz",
+    *,
+    pack: Callable[[bytes], bytes] | None = None,
+    listed: Iterable[str] = (),
+) -> bytes:
+    """A package whose payload holds `members`: (path, content), or a TarInfo without content.
+
+    `pack` compresses otherwise than usual for the suffix; `listed` are the paths in `md5sums`.
+    """
+    control: list[Member] = [("./control", b"Package: linux-image-dbg\n")]
+    if lines := "".join(f"{0:032x}  {path}\n" for path in listed):
+        control.append(("./md5sums", lines.encode()))
+    pack = pack or COMPRESSIONS[suffix]
     return ar(
         [
             ("debian-binary", b"2.0\n"),
-            ("control.tar.gz", control),
-            (f"data.tar{suffix}", COMPRESSIONS[suffix](tar(members))),
+            ("control.tar.gz", gzip.compress(tar(control))),
+            (f"data.tar{suffix}", pack(tar(members))),
         ]
     )
 

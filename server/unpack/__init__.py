@@ -6,7 +6,8 @@
 A kind of package is told by its first bytes; it only has to say where its payload lies.
 """
 
-from kernsym.server.unpack.extract import ExtractedFile, Pass, extract
+from kernsym.server.unpack.extract import Pass, extract
+from kernsym.server.unpack.member_file import ExtractedFile
 from kernsym.server.unpack.sources import SourceTree, extract_sources
 
 __all__ = ["ExtractedFile", "Pass", "SourceTree", "extract", "extract_sources"]

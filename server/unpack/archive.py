@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from libarchive import ffi
 from libarchive.exception import ArchiveError
@@ -18,6 +19,15 @@ from libarchive.read import ArchiveRead, new_archive_read
 
 from kernsym.server.unpack.deb import corrupt
 
+_open2 = ffi.ffi(
+    "read_open2",
+    [ffi.c_archive_p, ctypes.c_void_p, *[ctypes.c_void_p] * 4],
+    ctypes.c_int,
+    ffi.check_int,
+)
+_SKIP_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_longlong, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_longlong
+)
 _link_count = ffi.ffi("entry_nlink", [ffi.c_archive_entry_p], ctypes.c_uint)
 
 BLOCK = 1 << 18  # bytes: large enough for few calls, small enough for the processor's cache
@@ -72,30 +82,42 @@ class Archive:
 
 @contextlib.contextmanager
 def open_archive(
-    feed: Iterator[bytes] | Iterator[memoryview], *, format_name: str, filter_name: str
+    feed: Iterator[bytes] | Iterator[memoryview],
+    *,
+    format_name: str,
+    filter_name: str,
+    skip: Callable[[int], int] = lambda count: 0,
 ) -> Iterator[Archive]:
     """An archive over the blocks of `feed`, each used until the next is asked for.
 
+    `skip` is asked to pass over so many bytes that nobody wants, and tells how many it did.
     Formats and filters go by libarchive's names.  One filter is allowed, by name, because some
     of libarchive's start programs.  Raises what `feed` raises, else `Refused` (`package-corrupt`).
     """
     failures: list[BaseException] = []
     held: list[object] = []  # libarchive reads the last answer until it asks for the next
 
-    def read(_archive: object, _context: object, address: object) -> int:
+    def read(_archive: object, _context: object, answer: Any) -> int:
         try:
-            data = next(feed, b"")
-            held[:] = [data, pointer := _pointer_to(data)]
-            ctypes.cast(address, ctypes.POINTER(ctypes.c_void_p))[0] = pointer  # type: ignore[arg-type]
+            held[:] = [data := next(feed, b"")]
+            answer[0] = _address(data)
             return len(data)
+        except BaseException as error:
+            failures.append(error)
+            return int(ffi.ARCHIVE_FATAL)
+
+    def pass_over(_archive: object, _context: object, count: int) -> int:
+        try:
+            return skip(count)
         except BaseException as error:
             failures.append(error)
             return int(ffi.ARCHIVE_FATAL)
 
     try:
         with new_archive_read(format_name, filter_name) as pointer:
-            callback = ffi.READ_CALLBACK(read)  # lives as long as the archive
-            ffi.read_open(pointer, None, ffi.NO_OPEN_CB, callback, ffi.NO_CLOSE_CB)
+            callbacks = ffi.READ_CALLBACK(read), _SKIP_CALLBACK(pass_over)  # live with the archive
+            reader, skipper = (ctypes.cast(each, ctypes.c_void_p) for each in callbacks)
+            _open2(pointer, None, None, reader, skipper, None)
             yield Archive(pointer)
     except ArchiveError as error:
         if not failures:
@@ -104,10 +126,12 @@ def open_archive(
         raise failures[0]
 
 
-def _pointer_to(data: bytes | memoryview) -> ctypes.c_void_p:
+def _address(data: bytes | memoryview) -> int | None:
+    """Where the bytes lie.  Not by ctypes.cast, which would keep them until the next collection of
+    garbage (https://bugs.python.org/issue12836)."""
     if isinstance(data, bytes):
-        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p)
-    return ctypes.cast((ctypes.c_char * len(data)).from_buffer(data), ctypes.c_void_p)
+        return ctypes.c_void_p.from_buffer(ctypes.c_char_p(data)).value
+    return ctypes.addressof(ctypes.c_char.from_buffer(data))
 
 
 def _entry_type(entry: object) -> EntryType:

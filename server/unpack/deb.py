@@ -1,10 +1,12 @@
-"""Where the payload lies in a .deb: an ar archive whose member `data.tar.*` holds the files.
+"""Where the payload lies in a .deb: an ar archive whose member `data.tar.*` holds the files, and
+`control.tar.*` what is told of them.
 
 Layout: deb(5), ar(5).  Only headers are read, so it works while the package still comes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kernsym.distros import Refused
@@ -16,12 +18,12 @@ _MOST_MEMBERS = 16  # debian-binary, control.tar, data.tar, perhaps a signature
 
 # How libarchive calls the compression, by the member's suffix.
 _FILTERS = {
-    "data.tar": "none",
-    "data.tar.gz": "gzip",
-    "data.tar.xz": "xz",
-    "data.tar.zst": "zstd",
-    "data.tar.bz2": "bzip2",
-    "data.tar.lzma": "lzma",
+    "": "none",
+    ".gz": "gzip",
+    ".xz": "xz",
+    ".zst": "zstd",
+    ".bz2": "bzip2",
+    ".lzma": "lzma",
 }
 
 
@@ -54,15 +56,36 @@ class Payload:
 
 def find_payload(package: ByteSource) -> Payload:
     """The payload of a .deb.  Raises `Refused` (`package-corrupt`)."""
+    for member in _members(package):
+        if payload := _tar(member, "data.tar"):
+            return payload
+    raise corrupt(f"no data.tar among its first {_MOST_MEMBERS} members")
+
+
+def find_control(package: ByteSource) -> Payload | None:
+    """What a .deb tells of itself, where it stands before the payload as it should."""
+    for member in _members(package):
+        if _tar(member, "data.tar"):
+            return None
+        if control := _tar(member, "control.tar"):
+            return control
+    return None
+
+
+def _members(package: ByteSource) -> Iterator[ArMember]:
     offset = len(MAGIC)
     for _ in range(_MOST_MEMBERS):
         member = parse_header(package.read_at(offset, _HEADER_SIZE), offset)
-        if member.name in _FILTERS:
-            return Payload(
-                offset=member.offset, size=member.size, format="tar", filter=_FILTERS[member.name]
-            )
+        yield member
         offset = member.next_header
-    raise corrupt(f"no data.tar among its first {_MOST_MEMBERS} members")
+
+
+def _tar(member: ArMember, name: str) -> Payload | None:
+    """The archive that a member is, if it has this name and a known suffix."""
+    filter_name = _FILTERS.get(member.name.removeprefix(name))
+    if filter_name is None or not member.name.startswith(name):
+        return None
+    return Payload(offset=member.offset, size=member.size, format="tar", filter=filter_name)
 
 
 def parse_header(header: bytes, offset: int) -> ArMember:

@@ -34,14 +34,15 @@ def open_payload(package: ByteSource, stop: Callable[[], bool]) -> Iterator[Arch
             yield archive
         return
     with unpacked_in_order(package, blocks) as pieces:
-        feed = _until(stop, pieces)
+        feed = until(stop, pieces)
         with open_archive(feed, format_name=payload.format, filter_name="none") as archive:
             yield archive
         for _ in feed:  # what lies behind the archive's end may be damaged as well
             pass
 
 
-def _until(stop: Callable[[], bool], pieces: Iterator[bytes]) -> Iterator[bytes]:
+def until(stop: Callable[[], bool], pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, or `Stopped`."""
     for piece in pieces:
         if stop():
             raise Stopped
