@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kernsym.client.dumps import read_facts
 from kernsym.distros import identify
@@ -19,6 +20,10 @@ from tests.upstream import UpstreamServer
 # Whatever starts the tests in the background makes them inherit an ignored SIGINT, and they pass
 # it on; the programs under test shall meet it as at a terminal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long one example takes says more of the machine than of us.
+settings.register_profile("kernsym", deadline=None)
+settings.load_profile("kernsym")
 
 WORLD = Path(__file__).parent / "worlds/debian12"
 FACTS = read_facts(WORLD / "vmcore")

@@ -69,14 +69,17 @@ def identify(fingerprint: Fingerprint) -> Verdict:
             outcome=Outcome.UNKNOWN, reason="no kernel banner, release or build ID was found"
         )
     neighbour = neighbours.recognise(evidence)
-    if neighbour is not None:
-        return judge({"neighbour": neighbour}, evidence)
+    distros = list(dict.fromkeys(catalog().values()))
+    if neighbour is not None:  # one that is supported meanwhile is asked, but nobody else
+        distros = [distro for distro in distros if distro.title == neighbour.unsupported]
     claims = {
         distro.name: claim
-        for distro in dict.fromkeys(catalog().values())
+        for distro in distros
         if (claim := distro.recognise(evidence)) is not None
     }
-    if not claims:
+    if not claims and neighbour is not None:
+        claims = {"neighbour": neighbour}
+    elif not claims:
         homemade = neighbours.homemade(evidence)
         claims = {"homemade": homemade} if homemade else {}
     return judge(claims, evidence)

@@ -1,6 +1,7 @@
 """Kernels of others that carry the words of a distribution of ours, told by marks of their own.
 
 Asked before any distribution: who rebuilds a kernel keeps the names of the one it was made from.
+Of a neighbour that has become a distribution, under the title it has here, that one is asked alone.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ _IN_RELEASE = (
     ("Unraid", r"-Unraid\b"),
     ("TrueNAS", r"\+truenas\b"),
     ("XanMod", r"-xanmod"),
+    ("Zabbly", r"-zabbly"),
+    ("TuxCare", r"\.tuxcare\."),
+    ("Parrot", r"parrot[0-9]"),
+    ("NVIDIA's Jetson", r"-tegra\Z"),
     ("Android", r"-android[0-9]"),
     ("Pop!_OS", r"-76[0-9]{6}-generic"),
     ("the Ubuntu mainline builds", r"-[0-9]{6,8}(?:rc[0-9]+)?-(?:generic|lowlatency)"),
@@ -53,6 +58,9 @@ _IN_BUILDER = (
     ("Arch Linux", r"@archlinux\Z"),
     ("ChromeOS", r"\Achrome-bot@"),
     ("Alpine", r"\Abuildozer@"),
+    ("Armbian", r"\Aarmbian@"),
+    ("CloudLinux", r"@buildfarm[0-9]+[a-z-]*\..*cloudlinux\.com\Z"),
+    ("TencentOS", r"@TENCENT64\.site\Z"),
     ("WSL", r"\Aoe-user@oe-host\Z"),
     ("Bottlerocket", r"\Abuilder@buildkitsandbox\Z"),
     ("Android", r"\A(?:android-build|build-user)@"),
