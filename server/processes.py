@@ -80,7 +80,7 @@ class _Workers:
             Supervisor(runs).run(
                 started=lambda: _announce(self._config, self._sockets),
                 reload=self._reload,
-                stopping=systemd.stopping,
+                stopping=self._stop_listening,
                 seconds=options.shutdown_seconds + _TO_CLEAN_UP,
             )
         finally:
@@ -90,14 +90,25 @@ class _Workers:
     def _reload(self) -> bool:
         """Let processes that are started from now on have the new configuration; whether those
         that run shall read it."""
+        systemd.reloading()
         try:
             self._config = self._read()
         except KernsymError as error:
             complain(log, "the configuration stays as it was", error)
             return False
+        finally:
+            systemd.ready()
         return True
 
+    def _stop_listening(self) -> None:
+        """Else the port would take connections that nobody accepts, after the workers left it."""
+        for each in self._sockets:
+            each.close()
+        systemd.stopping()
+
     def _fetch(self, started: Started) -> None:
+        for each in self._sockets:
+            each.close()
         app = build_app(self._config)
         self._numbers.receive_in(app)
         # It notes no requests: the workers do, as clients see them.

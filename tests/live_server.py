@@ -90,12 +90,14 @@ def live_server(
     *,
     mirror: str | None = None,
     arguments: tuple[str, ...] = (),
+    before: tuple[str, ...] = (),
     ends: int | None = 0,
     **options: Any,
 ) -> Iterator[LiveServer]:
     """A server on `folder/store`, with `settings` as the keys of `[server]`; ended by SIGTERM.
 
     `mirror`: URL of the world's repository, its only source of packages; None: it has none.
+    `before`: a command that runs the server's, which follows it.
     `ends`: the exit status that it shall have then, None: any.  `options` go to Popen.
     """
     config = folder / "kernsym.toml"
@@ -107,11 +109,12 @@ def live_server(
     environment = {**os.environ, "KERNSYM_TOKEN": TOKEN, **options.pop("env", {})}
     with log.open("wb") as file:
         process: subprocess.Popen[bytes] = subprocess.Popen(
-            command, stderr=file, cwd="/", env=environment, **options
+            [*before, *command], stderr=file, cwd="/", env=environment, **options
         )
     try:
         yield LiveServer(process=process, log=log, url=_url(process, log))
-        process.terminate()
+        if "stopping at" not in log.read_text():  # a second signal would end it at once
+            process.terminate()
         status = process.wait(30)
         assert ends in (None, status), log.read_text()
     finally:
@@ -122,7 +125,7 @@ def live_server(
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:
     def announced() -> re.Match[str] | None:
         assert process.poll() is None, log.read_text()
-        return re.search(r"serving \S+ at (http://[^\s\"]+)", log.read_text())
+        return re.search(r"serving \S+ at (http\S*?:[^\s\"]+)", log.read_text())
 
     wait_for(announced)
     found = announced()
