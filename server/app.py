@@ -17,7 +17,7 @@ from kernsym.server.cors import add_cors
 from kernsym.server.credentials import Credentials
 from kernsym.server.federation import Federation, peer_urls
 from kernsym.server.forward import forward_to
-from kernsym.server.gauges import add_gauges, count_end
+from kernsym.server.gauges import add_gauges, add_peer_gauges, count_end
 from kernsym.server.jobs import JobBoard, Journal
 from kernsym.server.keys import (
     ANSWERS,
@@ -105,6 +105,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     add_gauges(app[METRICS], app[STORE], app[JOBS])
     upstream = Upstream(app[STORE].root / "pages", credentials=credentials)
     async with upstream, _federation(app) as federation:
+        add_peer_gauges(app[METRICS], federation)
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
         app[SYMBOLS].resume()

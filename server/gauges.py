@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from kernsym.cache import Store
 from kernsym.distros import KernsymError
+from kernsym.server.federation import Federation
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.metrics import Labels, Metrics
 
@@ -33,6 +34,31 @@ def add_gauges(metrics: Metrics, store: Store, jobs: JobBoard) -> None:
     )
     metrics.gauge(
         "kernsym_store_free_bytes", "Room left on the store's disk.", (), lambda: _free(store)
+    )
+
+
+def add_peer_gauges(metrics: Metrics, federation: Federation) -> None:
+    """How the other debuginfod servers do that are asked."""
+    metrics.gauge(
+        "kernsym_upstream_answers",
+        "What other debuginfod servers answered.",
+        ("server", "outcome"),
+        lambda: {
+            (peer.url, outcome): count
+            for peer in federation.states()
+            for outcome, count in (
+                ("hit", peer.hits),
+                ("miss", peer.misses),
+                ("error", peer.errors),
+            )
+        },
+        grows=True,
+    )
+    metrics.gauge(
+        "kernsym_upstream_paused_seconds",
+        "For how long a server that failed is not asked.",
+        ("server",),
+        lambda: {(peer.url,): peer.paused for peer in federation.states()},
     )
 
 

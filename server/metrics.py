@@ -6,9 +6,10 @@ than a microsecond, and the rows of several processes add up element by element.
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import accumulate
 
 from aiohttp import web
@@ -17,11 +18,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from kernsym.distros import KernsymError
 from kernsym.server.request_log import sent_bytes
 
 Labels = tuple[str, ...]
 Rows = dict[Labels, list[float]]  # the row's kind and its labels → its numbers
 Gauge = Callable[[], Mapping[Labels, float]]
+_Family = CounterMetricFamily | GaugeMetricFamily
 
 _REQUEST, _LOOKUP, _JOB = "request", "lookup", "job"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"))
@@ -30,15 +33,14 @@ _JOB_BOUNDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 
 
 class Metrics(Collector):
-    """Counts for one application.  `request` is for the event loop, all else for any thread."""
+    """Counts for one application, in its event loop; may be read in any thread."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
         self._rows: Rows = {}
-        self._lock = threading.Lock()
-        self._gauges: list[tuple[str, str, Labels, Gauge]] = []
+        self._gauges: list[tuple[Callable[[], _Family], Gauge]] = []
 
     def request(self, request: web.BaseRequest, response: web.StreamResponse, took: float) -> None:
         """Count a request that was answered, `took` seconds after it began."""
@@ -52,8 +54,17 @@ class Metrics(Collector):
         row[2 + bisect_left(_REQUEST_BOUNDS, took)] += 1
 
     def lookup(self, result: str) -> None:
-        """Count a search for a build ID: `held`, or why it was not or how it was brought."""
-        self._add((_LOOKUP, result), (1,))
+        """Count a search for a build ID: `held`, `fetched`, `upstream`, or an error's code."""
+        self._rows.setdefault((_LOOKUP, result), [0.0])[0] += 1
+
+    @contextlib.contextmanager
+    def failed_lookup(self) -> Iterator[None]:
+        """Count a search that ends with an error by its code."""
+        try:
+            yield
+        except KernsymError as error:
+            self.lookup(error.code)
+            raise
 
     def job(self, part: str, outcome: str, seconds: float) -> None:
         """Count a job that ended: `done`, or the code of what went wrong."""
@@ -61,15 +72,18 @@ class Metrics(Collector):
         buckets[bisect_left(_JOB_BOUNDS, seconds)] = 1
         self._add((_JOB, part, outcome), (seconds, *buckets))
 
-    def gauge(self, name: str, text: str, labels: Labels, read: Gauge) -> None:
-        """Show what `read()` gives whenever somebody asks: labels → value."""
-        self._gauges.append((name, text, labels, read))
+    def gauge(
+        self, name: str, text: str, labels: Labels, read: Gauge, *, grows: bool = False
+    ) -> None:
+        """Show what `read()` gives whenever somebody asks: labels → value.  `grows`: it never
+        becomes less, as a counter."""
+        family = CounterMetricFamily if grows else GaugeMetricFamily
+        self._gauges.append((partial(family, name, text, labels=labels), read))
 
     def take(self) -> Rows:
         """What was counted since the last call, for another process to `add`."""
-        with self._lock:
-            rows, self._rows = self._rows, {}
-            return rows
+        rows, self._rows = self._rows, {}
+        return rows
 
     def add(self, rows: Rows) -> None:
         """Add what another process counted."""
@@ -77,10 +91,9 @@ class Metrics(Collector):
             self._add(key, numbers)
 
     def _add(self, key: Labels, numbers: Iterable[float]) -> None:
-        with self._lock:
-            added = list(numbers)
-            held = self._rows.get(key) or [0.0] * len(added)
-            self._rows[key] = [one + other for one, other in zip(held, added, strict=True)]
+        added = list(numbers)
+        held = self._rows.get(key) or [0.0] * len(added)
+        self._rows[key] = [one + other for one, other in zip(held, added, strict=True)]
 
     def collect(self) -> Iterable[Metric]:
         """The families of metrics; called by the registry."""
@@ -88,8 +101,8 @@ class Metrics(Collector):
         yield from _requests(_of_kind(_REQUEST, rows))
         yield _lookups(_of_kind(_LOOKUP, rows))
         yield from _jobs(_of_kind(_JOB, rows))
-        for name, text, labels, read in self._gauges:
-            family = GaugeMetricFamily(name, text, labels=labels)
+        for make, read in self._gauges:
+            family = make()
             for values, value in read().items():
                 family.add_metric(values, value)
             yield family

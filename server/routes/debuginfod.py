@@ -15,7 +15,7 @@ from aiohttp import web
 from kernsym.cache import LooseFile
 from kernsym.distros import Unusable
 from kernsym.server.artefacts import UnknownBuildId, cache_control
-from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, LOOKUP
+from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, LOOKUP, METRICS
 from kernsym.server.loose import loose_body
 from kernsym.server.request_log import KERNEL_OF
 from kernsym.server.routes.asks import ask_of, or_on_its_way
@@ -58,18 +58,22 @@ async def _answer(
     request: web.Request, artefact: str, make: Callable[[str], Awaitable[Body]]
 ) -> web.StreamResponse:
     """What the store holds, else what the look-up brings."""
-    build_id = _build_id(request)
+    build_id, metrics = _build_id(request), request.app[METRICS]
     try:
         body = await make(build_id)
+        metrics.lookup("held")
     except UnknownBuildId:
         if (lookup := request.app.get(LOOKUP)) is None:
             raise
-        found = await lookup.find(build_id, ask_of(request, artefact))
+        with metrics.failed_lookup():
+            found = await lookup.find(build_id, ask_of(request, artefact))
         if isinstance(found, LooseFile):
             kept = cache_control(request.app[CONFIG])
             body = await asyncio.to_thread(loose_body, found, artefact, kept)
+            metrics.lookup("upstream")
         else:
             body = await make(build_id)
+            metrics.lookup("fetched")
     request[KERNEL_OF] = body.kernel
     return await request.app[ANSWERS].answer(request, body)
 

@@ -44,6 +44,8 @@ def test_requests_bytes_and_seconds_are_counted(tmp_path: Path) -> None:
         assert found["kernsym_requests_total", "GET", ROUTE, "200"] == 3
         assert found["kernsym_requests_total", "GET", ROUTE, "404"] == 1
         assert found["kernsym_requests_total", "GET", "none", "404"] == 2
+        assert found["kernsym_lookups_total", "held"] == 3
+        assert found["kernsym_lookups_total", "not-held"] == 1
         assert 900_000 < found["kernsym_sent_bytes_total", ROUTE] < 950_000
         assert found["kernsym_request_seconds_count", ROUTE] == 4
         assert found["kernsym_request_seconds_bucket", "+Inf", ROUTE] == 4
