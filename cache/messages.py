@@ -74,7 +74,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An error as RFC 9457 has it, with our code, kind, context and hint."""
+    """An error as RFC 9457 has it, with our code, kind, context and hint.
+
+    `retry_after`: seconds after which the same request may go better.
+    """
 
     title: str
     status: int
@@ -83,6 +86,7 @@ class Problem:
     type: str = "about:blank"
     context: tuple[str, ...] = ()
     hint: str | None = None
+    retry_after: int | None = None
 
     def as_error(self) -> KernsymError:
         """The error that the other side met."""
@@ -126,9 +130,16 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelList:
-    """Answer of `GET /api/v1/kernels`."""
+    """Answer of `GET /api/v1/kernels`: one page of them; the header Link names the next."""
 
     kernels: tuple[Bundle, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobList:
+    """Answer of `GET /api/v1/jobs`: one page, the newest first; the header Link names the next."""
+
+    jobs: tuple[JobStatus, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

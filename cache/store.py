@@ -103,9 +103,10 @@ class Store:
             return None
         return self._manifests.read(self._manifest(key))
 
-    def bundles(self) -> Iterator[Bundle]:
-        """Everything that is held, in the order of the keys.  Broken manifests are passed over."""
-        for key in self._keys():
+    def bundles(self, wanted: Callable[[str], bool] = lambda key: True) -> Iterator[Bundle]:
+        """What is held of the kernels whose keys are `wanted`, in the order of the keys.  Broken
+        manifests are passed over."""
+        for key in filter(wanted, self._keys()):
             with suppress(KernsymError):
                 bundle = read_manifest(self._manifest(key))
                 if bundle is not None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 import requests
 
 from kernsym.cache import Bundle, BundleFile
 from kernsym.cache.messages import (
+    LAST_EVENTS,
     Event,
-    EventKind,
+    JobList,
+    JobState,
     JobStatus,
     KernelList,
     Problem,
@@ -27,45 +31,84 @@ T = TypeVar("T")
 _CONNECT_SECONDS = 10.0
 # Events carry a heartbeat every 15 s, so silence for this long is a dead server.
 _READ_SECONDS = 60.0
+_PAUSE_SECONDS = 0.5
 _PIECE = 1 << 20
 
 
 class ServerApi:
-    """The server at `url`; `token` is what it wants to see for writes."""
+    """The server at `url`; `token` is what it wants to see for writes.
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    `authority`: a PEM file with the certificates that vouch for it, None: those that requests
+    takes (REQUESTS_CA_BUNDLE).  `patience`: seconds for which it may be away while a job is
+    followed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        authority: Path | None = None,
+        patience: float = 1.0,
+    ) -> None:
         self._url = url.rstrip("/")
+        self._patience = patience
         self._session = requests.Session()
         self._session.trust_env = not url.startswith("http://127.0.0.1:")
+        if authority is not None:
+            self._session.verify = str(authority)
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def symbols(self, request: SymbolsRequest) -> Bundle | JobStatus:
         """The bundle when all that is wanted is held, else the job that brings it."""
-        answer = self._ask("POST", "/api/v1/symbols", data=msgspec.json.encode(request))
+        answer = self._ask(
+            "POST",
+            "/api/v1/symbols",
+            data=msgspec.json.encode(request),
+            headers={"Content-Type": "application/json"},
+        )
         if answer.status_code == 200:
             return _decode(answer, Bundle)
         return _decode(answer, JobStatus)
 
     def events(self, job_id: str) -> Iterator[Event]:
-        """The events of a job to its last; takes up the thread again when the line breaks."""
-        seen, failures = 0, 0
+        """The events of a job to its last; takes up the thread again when the line breaks, also
+        when the server is started anew meanwhile."""
+        seen, away = 0, 0.0
         while True:
             try:
                 for event in self._event_stream(job_id, seen):
-                    seen, failures = event.id, 0
+                    seen, away = event.id, 0.0
                     yield event
-                    if event.kind in (EventKind.DONE, EventKind.FAILED):
+                    if event.kind in LAST_EVENTS:
                         return
-            except requests.RequestException as error:
-                if failures >= 3:
-                    raise self._unreachable(error) from error
-            failures += 1
-            if failures > 3:
-                raise CouldNotFindOut("server-silent", "the server stopped answering")
+                error = CouldNotFindOut("server-silent", "the server stopped answering")
+            except requests.RequestException as broken:
+                error = self._unreachable(broken)
+            except CouldNotFindOut as refused:
+                error = refused
+            if away >= self._patience:
+                raise error
+            away += _PAUSE_SECONDS
+            time.sleep(_PAUSE_SECONDS)
+
+    def job(self, job_id: str) -> JobStatus:
+        return _decode(self._ask("GET", f"/api/v1/jobs/{quote(job_id, safe='')}"), JobStatus)
+
+    def jobs(self, state: JobState | None = None) -> Iterator[JobStatus]:
+        """The jobs that the server remembers, the newest first."""
+        state_is = f"?state={state.value}" if state else ""
+        for answer in self._pages(f"/api/v1/jobs{state_is}"):
+            yield from _decode(answer, JobList).jobs
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """End a job; what it is then."""
+        return _decode(self._ask("DELETE", f"/api/v1/jobs/{quote(job_id, safe='')}"), JobStatus)
 
     def kernels(self) -> tuple[Bundle, ...]:
-        return _decode(self._ask("GET", "/api/v1/kernels"), KernelList).kernels
+        pages = self._pages("/api/v1/kernels")
+        return tuple(bundle for page in pages for bundle in _decode(page, KernelList).kernels)
 
     def remove(self, kernel: Kernel) -> None:
         self._ask("DELETE", f"/api/v1/kernels/{kernel.key}")
@@ -117,6 +160,13 @@ class ServerApi:
             for line in answer.iter_lines():
                 if line.startswith(b"data: "):
                     yield msgspec.json.decode(line[len(b"data: ") :], type=Event)
+
+    def _pages(self, path: str) -> Iterator[requests.Response]:
+        """The pages of a list, each asked for when it is wanted."""
+        while path:
+            answer = self._ask("GET", path)
+            yield answer
+            path = answer.links.get("next", {}).get("url", "")
 
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
         try:

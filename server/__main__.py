@@ -84,8 +84,10 @@ async def _embedded(arguments: argparse.Namespace) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is the client's
     token = sys.stdin.readline().strip() or secrets.token_urlsafe(24)
     config = _config(arguments, "127.0.0.1:0", token)
-    hasty = msgspec.structs.replace(config.options, shutdown_seconds=_CLIENT_WAITS)
-    config = replace(config, token_for_reads=True, options=hasty)
+    alone = msgspec.structs.replace(
+        config.options, shutdown_seconds=_CLIENT_WAITS, requests_per_second=0, large_answers=0
+    )
+    config = replace(config, tokens_file=None, token_for_reads=True, options=alone)
     stopped = asyncio.Event()
     stop_at(stopped, signal.SIGTERM)
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)

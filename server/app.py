@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from kernsym.cache import Foreign, Store
-from kernsym.server.access import access_middleware
+from kernsym.server.access import ACCESS, OPEN_PATHS, Access, access_middleware
 from kernsym.server.artefacts import Artefacts, cache_control
 from kernsym.server.config import ServerConfig
 from kernsym.server.cors import add_cors
@@ -30,6 +30,7 @@ from kernsym.server.keys import (
     STORE,
     SYMBOLS,
 )
+from kernsym.server.limits import LIMITING, LIMITS, Limits
 from kernsym.server.local_search import LocalSearch
 from kernsym.server.lookup import Lookup
 from kernsym.server.mending import keep_index
@@ -39,15 +40,17 @@ from kernsym.server.peer import PeerLimits
 from kernsym.server.problems import problems_middleware
 from kernsym.server.reload import Reload
 from kernsym.server.request_log import add_request_ids
-from kernsym.server.routes.api import add_api_routes
+from kernsym.server.routes import jobs, kernels, ops, symbols
 from kernsym.server.routes.debuginfod import add_debuginfod_routes
-from kernsym.server.routes.ops import add_ops_routes
+from kernsym.server.routes.route import add_routes
 from kernsym.server.served import FileAnswers
 from kernsym.server.symbols import Symbols
 from kernsym.server.thread_fetch import ThreadFetch
 from kernsym.server.upstream import Upstream
 
 _MOST_BODY_BYTES = 4 << 20  # a request that names every module of a kernel has 100 kB
+
+ROUTES = (*symbols.ROUTES, *jobs.ROUTES, *kernels.ROUTES, *ops.ROUTES)
 
 
 def build_app(config: ServerConfig) -> web.Application:
@@ -80,6 +83,7 @@ def _build(config: ServerConfig) -> web.Application:
     app[STORE] = Store(config.store)
     app[METRICS] = Metrics()
     app[RELOAD] = Reload(config)
+    _guard(app, config)
     app[ARTEFACTS] = Artefacts(app[STORE], cache_control=cache_control(config))
     app[ANSWERS] = FileAnswers(
         app[STORE].root / "encoded",
@@ -87,9 +91,8 @@ def _build(config: ServerConfig) -> web.Application:
         encoded_bytes=config.options.encoded_mb << 20,
     )
     app.cleanup_ctx.append(_close)
-    add_api_routes(app)
+    add_routes(app, ROUTES)
     add_debuginfod_routes(app)
-    add_ops_routes(app)
     return app
 
 
@@ -139,3 +142,14 @@ def _federation(app: web.Application) -> Federation:
     limits = PeerLimits(first_byte=options.upstream_seconds)
     urls = () if app[CONFIG].offline else peer_urls(options)
     return Federation(urls, foreign, limits=limits, most_hops=options.upstream_hops)
+
+
+def _guard(app: web.Application, config: ServerConfig) -> None:
+    """Who may ask, and how much."""
+    app[OPEN_PATHS] = set()
+    app[ACCESS] = Access(config)
+    app[LIMITS] = Limits(config.options)
+    app[RELOAD].on_change(
+        app[ACCESS].reconfigure, "token", "token_file", "tokens_file", "token_for_reads"
+    )
+    app[RELOAD].on_change(app[LIMITS].reconfigure, *LIMITING)

@@ -25,6 +25,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     `max_jobs`: how many kernels are downloaded and unpacked at once.
     `workers`: processes that answer; with more than one, another one does what is to be done.
+    `tokens_file`: see `kernsym token`.  `trusted_proxies`: addresses and networks whose
+    X-Forwarded-For is believed.  `requests_per_second` of one client, and `requests_burst` after it
+    was quiet; 0: any number.  `large_answers`: how many of more than 8 MB are sent at once; 0: any
+    number.
     `least_free_mb`: with less room on the store's disk the server is not ready.
     `idle_seconds`: how long a connection may bring no request, or only part of one's head.
     `stall_seconds`: how long the reader of an answer may take nothing of it.
@@ -44,6 +48,12 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     token_for_reads: bool = False
     max_jobs: Annotated[int, msgspec.Meta(ge=1)] = 4
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    tokens_file: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    requests_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0
+    requests_burst: Amount = 1000
+    large_answers: Amount = 64
+    large_answers_per_client: Amount = 16
     log_format: LogFormat = "text"
     log_level: LogLevel = "info"
     least_free_mb: Amount = 2048
@@ -65,7 +75,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class ServerConfig:
     """What a server is told, resolved.
 
-    `token`: what writes must show, None: writes are refused; `token_for_reads`: reads too.
+    `token`: who shows it may do anything; `tokens_file`: more of them, with roles; without any,
+    writes are refused.  `token_for_reads`: reads need one too.
     `sources` are the configured ones, asked first; `builtin_sources` False: only those.
     `credentials`: what some of them are asked with.
     `offline`: no source is asked at all.
@@ -76,6 +87,7 @@ class ServerConfig:
     host: str
     port: int
     token: str | None = None
+    tokens_file: Path | None = None
     token_for_reads: bool = False
     sources: tuple[Source, ...] = ()
     credentials: tuple[Access, ...] = ()
@@ -138,6 +150,7 @@ def server_config(
         host=host,
         port=port,
         token=token or _read_secret(read.server.token_file, "token_file"),
+        tokens_file=Path(named).expanduser() if (named := read.server.tokens_file) else None,
         token_for_reads=read.server.token_for_reads,
         sources=tuple(_source(row) for row in read.source),
         credentials=tuple(access for row in read.source if (access := _access(row))),

@@ -24,6 +24,13 @@ _STATUS_OF_KIND = {
 # Codes whose status says more than that of their kind.
 _STATUS_OF_CODE = {
     "token-required": 401,
+    "token-invalid": 401,
+    "role-missing": 403,
+    "writes-off": 403,
+    "too-many-requests": 429,
+    "body-not-json": 415,
+    "job-over": 409,
+    "job-shared": 409,
     "not-held": 404,
     "no-such-job": 404,
     "section-missing": 404,
@@ -39,13 +46,25 @@ _STATUS_OF_CODE = {
     "no-space": 507,
     "disk-full": 507,
 }
+# What a client is asked for (RFC 6750, 3).
+_CHALLENGES = {
+    "token-required": 'Bearer realm="kernsym"',
+    "token-invalid": 'Bearer realm="kernsym", error="invalid_token"',
+    "role-missing": 'Bearer realm="kernsym", error="insufficient_scope"',
+}
+
+
+def status_of(code: str, kind: str = "fault") -> int:
+    """The status of an error by its code, else by its kind."""
+    return _STATUS_OF_CODE.get(code, _STATUS_OF_KIND.get(kind, 500))
+
 
 _CLIENT_GONE = 499  # nobody reads it; the log shows it, as nginx's does
 
 
 def problem_of(error: KernsymError) -> Problem:
     """The problem document for an error."""
-    status = _STATUS_OF_CODE.get(error.code, _STATUS_OF_KIND.get(error.kind, 500))
+    status = status_of(error.code, error.kind)
     return Problem(
         title=error.message,
         status=status,
@@ -53,14 +72,17 @@ def problem_of(error: KernsymError) -> Problem:
         kind=error.kind,
         context=error.context,
         hint=error.hint,
+        retry_after=getattr(error, "retry_after", None),
     )
 
 
 def problem_response(problem: Problem) -> web.Response:
     """The answer that carries a problem.  Nothing remembers it for long."""
     headers = {"Cache-Control": "no-store" if problem.status != 404 else "max-age=60"}
-    if problem.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+    if problem.code in _CHALLENGES:
+        headers["WWW-Authenticate"] = _CHALLENGES[problem.code]
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
     return web.Response(
         status=problem.status,
         body=msgspec.json.encode(problem),
@@ -81,7 +103,10 @@ async def problems_middleware(
             raise
         if request.transport is None or request.writer.output_size:
             return _cut_off(request, error)
-        return problem_response(_problem_of_any(request, error))
+        answer = problem_response(_problem_of_any(request, error))
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+        return answer
 
 
 def _problem_of_any(request: web.Request, error: Exception) -> Problem:

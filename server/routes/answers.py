@@ -1,23 +1,11 @@
-"""Reading bodies and writing JSON answers, the same for every route."""
+"""JSON answers, the same for every route."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from aiohttp import web
-
-from kernsym.distros import Unusable
-
-T = TypeVar("T")
-
-
-async def read_body(request: web.Request, kind: type[T]) -> T:
-    """The body as a value of `kind`.  Raises `Unusable` (`body-invalid`)."""
-    try:
-        return msgspec.json.decode(await request.read(), type=kind)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise Unusable("body-invalid", f"the body is not as it should be: {error}") from error
 
 
 def json_answer(

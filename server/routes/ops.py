@@ -9,24 +9,21 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from kernsym.cache.messages import Health
+from kernsym.cache.tokens import TokenRole
 from kernsym.distros import KernsymError
 from kernsym.server.keys import CONFIG, METRICS, STORE
 from kernsym.server.readiness import shortcomings
 from kernsym.server.routes.answers import json_answer
-
-
-def add_ops_routes(app: web.Application) -> None:
-    app.router.add_get("/healthz", _healthz)
-    app.router.add_get("/readyz", _readyz)
-    app.router.add_get("/metrics", _metrics)
+from kernsym.server.routes.route import Media, Route
 
 
 async def _healthz(request: web.Request) -> web.Response:
+    """Say that the server lives."""
     return json_answer(Health(status="ok", version=version("kernsym")))
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    """200, or 503 with what is short.  Answered to everybody: who balances load has no token."""
+    """Say whether the server can do its work: 200, or 503 with what is short."""
     store, config = request.app[STORE], request.app[CONFIG]
     found: tuple[str, ...] = ()
     if not config.offline:  # else it serves what it has, also from media that cannot be written
@@ -38,7 +35,34 @@ async def _readyz(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    """For Prometheus: its text format, or OpenMetrics where that is accepted."""
+    """Show the numbers to Prometheus, in its text format or, where accepted, OpenMetrics."""
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     body = await asyncio.to_thread(encode, request.app[METRICS].registry)
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+# Open to all: who balances load has no token.
+ROUTES = (
+    Route(
+        method="GET",
+        path="/healthz",
+        handler=_healthz,
+        role=None,
+        answers={200: Health},
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        handler=_readyz,
+        role=None,
+        answers={200: Health},
+        problems=("not-ready",),
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        handler=_metrics,
+        role=TokenRole.READ,
+        answers={200: Media(type="text/plain")},
+    ),
+)
