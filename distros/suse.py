@@ -163,7 +163,7 @@ def layout(kernel: Kernel) -> Layout:
         vmlinux=re.compile(
             rf"usr/lib/debug/(?:boot/vmlinux-{uname}|{modules}/vmlinux)(?:\.debug)?"
         ),
-        stripped=re.compile(rf"(?:boot/vmlinux-{uname}|{modules}/vmlinux)(?:\.gz|\.xz)?"),
+        stripped=re.compile(rf"(?:boot/vmlinux-{uname}|{modules}/vmlinux)(?:\.gz|\.xz|\.zst)?"),
         modules=re.compile(
             rf"usr/lib/debug/{modules}/(?:.*/)?(?P<name>[^/]+)\.ko(?:\.debug)?"
             r"(?:\.xz|\.zst|\.gz)?"

@@ -157,6 +157,7 @@ def test_a_ddeb_in_a_folder() -> None:
             MemberKind.SOURCE_ARCHIVE,
             "linux-source-6.8.0.tar.bz2",
         ),
+        ("usr/lib/debug/lib/modules/6.8.0-63-generic/a/b.ko.gz", MemberKind.MODULE, "b"),
         ("usr/src/linux-source-6.8.0.tar.bz2", MemberKind.SOURCE_ARCHIVE, None),
         ("usr/src/linux-hwe-6.8-source-6.8.0.tar.bz2", MemberKind.SOURCE_ARCHIVE, None),
         ("usr/lib/debug/boot/vmlinux-6.8.0-63-generic.decompressor", None, None),
