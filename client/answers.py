@@ -9,7 +9,7 @@ from kernsym.cache import Bundle
 from kernsym.client.dumps.reader import DumpFacts
 from kernsym.client.logs import as_log, find_boots
 from kernsym.client.output import size
-from kernsym.client.words import fingerprint_of_words
+from kernsym.client.words import fingerprint_of_report, fingerprint_of_words
 from kernsym.distros import (
     Fingerprint,
     Kernel,
@@ -75,7 +75,15 @@ def answers_of_text(source: str, text: str) -> tuple[Answer, ...]:
         for number, line in enumerate(lines, 1)
         if fingerprint_of_words(line)
     ]
-    return tuple(named[-1:]) or (answer_text(source, ""),)
+    if named:
+        return (named[-1],)
+    report = fingerprint_of_report(text)
+    if report is None:
+        return (answer_text(source, ""),)
+    line, shown = report
+    return (
+        Answer(source=f"{source}:{line}", verdict=identify(shown), banner=None, fingerprint=shown),
+    )
 
 
 def answer_held(source: str, bundle: Bundle) -> Answer:

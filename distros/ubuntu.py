@@ -257,7 +257,9 @@ def layout(kernel: Kernel) -> Layout:
     source = rf"linux-(?:[a-z0-9.-]+-)?source-{re.escape(base)}"
     return Layout(
         vmlinux=re.compile(rf"usr/lib/debug/boot/vmlinux-{uname}|{modules}/vmlinux"),
-        modules=re.compile(rf"{modules}/(?:.*/)?(?P<name>[^/]+)\.ko(?:\.debug)?(?:\.zst|\.xz|\.gz)?"),
+        modules=re.compile(
+            rf"{modules}/(?:.*/)?(?P<name>[^/]+)\.ko(?:\.debug)?(?:\.zst|\.xz|\.gz)?"
+        ),
         source_archive=re.compile(rf"usr/src/(?:{source}/)?{source}\.tar\.(?:bz2|xz|gz)"),
         source_root=f"usr/src/linux-source-{base}/linux-source-{base}",
     )

@@ -102,6 +102,49 @@ def test_words_that_stand_for_a_kernel(text: str, outcome: Outcome, version: str
     assert (verdict.kernel.version if verdict.kernel else None) == version
 
 
+CRASH = """
+      KERNEL: /usr/lib/debug/boot/vmlinux-6.1.0-18-amd64
+    DUMPFILE: dump.202402011200  [PARTIAL DUMP]
+    NODENAME: db1
+     RELEASE: 6.1.0-18-amd64
+     VERSION: #1 SMP PREEMPT_DYNAMIC Debian 6.1.76-1 (2024-02-01)
+     MACHINE: x86_64  (2400 Mhz)
+      MEMORY: 4 GB
+"""
+TRACES = (
+    "CPU: 3 PID: 7 Comm: sh Kdump: loaded Tainted: G           OE      6.1.0-18-amd64 #1  "
+    "Debian 6.1.76-1",
+    "[   12.3] CPU: 0 UID: 0 PID: 1 Comm: x Not tainted 6.1.0-18-amd64 #1 PREEMPT(lazy)  "
+    "Debian 6.1.76-1",
+    "Hardware name: QEMU\nCPU: 0 Comm: x Not tainted 5.15.0-91-generic #101~20.04.1-Ubuntu",
+    "Pid: 1, comm: init Not tainted 2.6.32-504.8.1.el6.x86_64 #1 VMware, Inc. VMware Virtual",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (CRASH, "6.1.76-1"),
+        (f"{TRACES[3]}\n{CRASH}", "6.1.76-1"),
+        (f"{TRACES[0]}\n", "6.1.76-1"),
+        (f"{TRACES[2]}\n{TRACES[1]}\n", "6.1.76-1"),
+        (TRACES[2], "5.15.0-91.101~20.04.1"),
+    ],
+    ids=["crash", "crash before a trace", "tainted", "the last trace", "ubuntu"],
+)
+def test_a_report_without_a_banner_shows_its_kernel(text: str, version: str) -> None:
+    (answer,) = answers_of_text("report", text)
+    assert answer.verdict.kernel is not None and answer.verdict.kernel.version == version
+    assert answer.banner is None
+
+
+def test_a_trace_can_leave_several() -> None:
+    (answer,) = answers_of_text("report", TRACES[3])
+    assert answer.verdict.outcome is Outcome.AMBIGUOUS
+    assert answer.verdict.candidates == ("rhel", "centos", "oracle")
+    assert answer_text("-", TRACES[3]).verdict.outcome is Outcome.UNKNOWN, "a line without a banner"
+
+
 def test_every_answer_explains_itself() -> None:
     (answer,) = answers_of_text("log", "\n".join([*boot(OLD), *boot(NEW)]))
     shown = as_json(answer)
