@@ -106,7 +106,8 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         on_end=partial(count_end, app[METRICS]),
     )
     add_gauges(app[METRICS], app[STORE], app[JOBS])
-    upstream = Upstream(app[STORE].root / "pages", credentials=credentials)
+    pages, offline = app[STORE].root / "pages", app[CONFIG].offline
+    upstream = Upstream(pages, credentials=credentials, offline=offline)
     async with upstream, _federation(app) as federation:
         add_peer_gauges(app[METRICS], federation)
         packages = Packages(app[STORE], upstream, app[CONFIG])

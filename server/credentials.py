@@ -70,9 +70,10 @@ class Access:
                 context.load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
+            files = [str(path) for path in (self.certificate or self.authority, self.key) if path]
             raise CouldNotFindOut(
                 "credentials-unreadable",
-                f"{self.certificate or self.authority} of {self.origin} cannot be used: "
+                f"{self.origin}: {' with '.join(files)} cannot be used: "
                 f"{reason or 'it is not what it should be'}",
                 hint="a certificate and its key are PEM files that this user may read",
             ) from error
@@ -134,15 +135,15 @@ class Credentials:
                     found.setdefault((access.certificate, access.username), access)
         return tuple(found.values())
 
-    def missing(self, url: str, refusal: str, tried: Sequence[Access]) -> CouldNotFindOut:
+    def missing(self, url: str, refusal: str, tried: Sequence[str]) -> CouldNotFindOut:
         """The error for a URL that no way leads to: which credential is missing, and where it was
-        looked for.  `refusal`: what the mirror answered."""
+        looked for.  `refusal`: what the mirror answered; `tried`: what became of each way."""
         vendor = _vendor(url)
         looked = [f"/{place} ({self._state(place)})" for place in vendor.places] if vendor else []
-        if not any(access.origin == CONFIGURED for access in tried):
+        if not any(line.startswith(CONFIGURED) for line in tried):
             looked.append(f"{CONFIGURED} (no client_cert or username for it)")
         context = [f"asked      {public(url)}: {refusal}"]
-        context += [f"tried      {access.origin}: refused" for access in tried]
+        context += [f"tried      {line}" for line in tried]
         context.append(f"looked in  {', '.join(looked)}")
         return CouldNotFindOut(
             "credentials-missing",

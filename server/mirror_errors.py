@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -45,21 +44,14 @@ def host_of(url: str) -> str:
     return "the mirror"
 
 
-def check_digest(url: str, body: bytes, digest: str | None) -> None:
-    """Raises `Refused` (`digest-mismatch`) unless the body has the digest, where one is known."""
-    algorithm, _, announced = (digest or "").partition(":")
-    found = hashlib.new(algorithm, body).hexdigest() if digest else ""
-    if found != announced:
-        raise Refused(
-            "digest-mismatch",
-            f"what {host_of(url)} sent is not what its signed index announces",
-            context=(
-                f"asked     {public(url)}",
-                f"announced {algorithm} {announced}",
-                f"came      {found}",
-            ),
-            hint="a mirror in the middle of an update looks like this: try again in an hour",
-        )
+def digest_mismatch(url: str, announced: str, came: str) -> Refused:
+    """The error for a page that has another digest (`sha256:HEX`) than is announced."""
+    return Refused(
+        "digest-mismatch",
+        f"what {host_of(url)} sent is not what its signed index announces",
+        context=(f"asked     {public(url)}", f"announced {announced}", f"came      {came}"),
+        hint="a mirror in the middle of an update looks like this: try again in an hour",
+    )
 
 
 def require_answer(url: str, answer: aiohttp.ClientResponse) -> None:

@@ -126,14 +126,18 @@ class Packages:
         missed = self._store.index.miss(job.kernel, sources) if needed else None
         if missed is not None:
             raise missed
-        if self._config.offline:
-            raise CouldNotFindOut(
-                "offline",
-                f"{packages[0].id} is not held, and no source may be asked",
-                hint="run once without --offline",
-            )
-        fetch = ThreadFetch(self._upstream, weak=distro.weakly_signed(job.kernel))
-        found = offers(distro, job.kernel, packages, sources, fetch, version=version)
+        fetch = ThreadFetch(
+            self._upstream, weak=distro.weakly_signed(job.kernel), tell=_telling_once(job)
+        )
+        found = offers(
+            distro,
+            job.kernel,
+            packages,
+            sources,
+            fetch,
+            version=version,
+            pop_unsure=fetch.pop_unsure,
+        )
         try:
             # In a thread of its own: the distributions' code is synchronous.
             while offer := await asyncio.to_thread(_next, found):
@@ -237,6 +241,18 @@ def _named(kernel: Kernel, roles: tuple[Role, ...]) -> tuple[Package, ...]:
         if Role.SOURCE in roles
         else None,
     )
+
+
+def _telling_once(job: Job) -> Callable[[str], None]:
+    """What tells a job of old lists, of each once."""
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            job.stage("index", text)
+
+    return tell
 
 
 def _next(found: Iterator[Offer]) -> Offer | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kernsym.distros import (
@@ -35,12 +35,15 @@ def offers(
     fetch: Fetch,
     *,
     version: str = "",
+    pop_unsure: Callable[[], CouldNotFindOut | None] = lambda: None,
 ) -> Iterator[Offer]:
     """What the sources have, in their order; a source is asked when its turn comes.
 
     `packages` are alternatives, each source is asked for all of them; what it has of `version`
     comes first.  A file that two sources
     publish is offered by each, as one may fail to send it; the same address only once.
+    `pop_unsure`: why `fetch` answered with what a source said earlier, if it did since last asked:
+    such a source may publish by now what it did not then.
     When there is none at all, raises `Refused` when what a source said was wrong,
     `CouldNotFindOut` when one could not be asked, `NotPublished` when all answered and none has
     it; in this order, because each says more than the next.  The context names every source with
@@ -57,7 +60,12 @@ def offers(
                 failures.append(error)
                 answers.append(f"{source.place}: {error.message}")
                 continue
-            if not found:
+            unsure = pop_unsure()
+            if unsure is not None and not found:
+                failures.append(unsure)
+                earlier = f"did not have {package.name} when it was last asked"
+                answers.append(f"{source.place}: {earlier}; now {unsure.message}")
+            elif not found:
                 answers.append(f"{source.place}: does not have {package.name}")
             for ref in sorted(found, key=lambda ref: ref.package.version != version):
                 if (ref.url, ref.digest) not in offered:

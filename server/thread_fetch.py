@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import IO
 
 from zstandard import ZstdDecompressor, ZstdError
 
-from kernsym.distros import Page, Refused, Source
+from kernsym.distros import CouldNotFindOut, Page, Refused, Source
 from kernsym.server.mirror_errors import public
+from kernsym.server.pages import ago
 from kernsym.server.signatures import keyrings_of, verify_clear_signed, verify_detached
 from kernsym.server.upstream import Upstream
 
@@ -19,12 +21,21 @@ _CLEAR_SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 class ThreadFetch:
     """`kernsym.distros.Fetch` for code that runs in a thread beside the upstream's event loop.
 
-    `weak`: signatures with SHA-1 or DSA are good enough, as `Distro.weakly_signed` says.
+    `weak`: signatures with SHA-1 or DSA are good enough, as `Distro.weakly_signed` says.  `tell`
+    hears, in words, when a mirror cannot be asked and what it said before is used.
     """
 
-    def __init__(self, upstream: Upstream, *, weak: bool = False) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        weak: bool = False,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._upstream = upstream
         self._weak = weak
+        self._tell = tell
+        self._unsure: dict[str, CouldNotFindOut] = {}
 
     def page(
         self,
@@ -36,7 +47,17 @@ class ThreadFetch:
     ) -> Page | None:
         """As `Fetch.page`."""
         digest = f"sha256:{sha256}" if sha256 else digest
-        body = self._upstream.from_thread(self._upstream.page(url, digest=digest, fresh=fresh))
+        return self._page(url, public(url), digest=digest, fresh=fresh)
+
+    def _page(
+        self, url: str, title: str, *, digest: str | None = None, fresh: bool = False
+    ) -> Page | None:
+        def on_stale(age: float, error: CouldNotFindOut) -> None:
+            self._unsure.setdefault(title, error)
+            self._tell(f"using the list of {title} from {ago(age)} ({error.message})")
+
+        asked = self._upstream.page(url, digest=digest, fresh=fresh, on_stale=on_stale)
+        body = self._upstream.from_thread(asked)
         return None if body is None else Page(url=url, body=body)
 
     def signed(self, url: str, source: Source, *, detached: str | None = None) -> Page | None:
@@ -45,14 +66,14 @@ class ThreadFetch:
         Raises `Refused` (`signature-missing`, `signature-bad`) and `CouldNotFindOut`
         (`keyring-missing`) as far as the source demands a signature.
         """
-        page = self.page(url)
+        page = self._page(url, source.place)
         if page is None:
             return None
         if detached is None:
             return self._check_clear_signed(page, source)
         if source.signature == "skip":
             return page
-        signature = self.page(detached)
+        signature = self._page(detached, source.place)
         if signature is not None:
             keyrings = keyrings_of(source)
             signer = verify_detached(page.body, signature.body, keyrings, weak=self._weak)
@@ -67,6 +88,18 @@ class ThreadFetch:
             hint='to accept it nevertheless, give its [[source]] signature = "if-present"',
         )
 
+    def pop_unsure(self) -> CouldNotFindOut | None:
+        """Why the last answers were of earlier, if they were; asked again, nothing."""
+        unsure = next(iter(self._unsure.values()), None)
+        self._unsure.clear()
+        return unsure
+
+    def open(self, url: str, *, digest: str) -> IO[bytes] | None:
+        """As `Fetch.open`."""
+        limit = self._upstream.limits.list_bytes
+        page = self._upstream.from_thread(self._upstream.held(url, digest=digest, limit=limit))
+        return page.open() if page else None
+
     def _check_clear_signed(self, page: Page, source: Source) -> Page:
         is_signed = page.body.startswith(_CLEAR_SIGNED)
         if source.signature == "skip" or (source.signature == "if-present" and not is_signed):
@@ -74,15 +107,15 @@ class ThreadFetch:
         signed = verify_clear_signed(page.body, keyrings_of(source), weak=self._weak)
         return Page(url=page.url, body=signed.body, signed_by=signed.signed_by)
 
-    def zstd(self, body: bytes) -> Iterator[bytes]:
+    def zstd(self, packed: IO[bytes]) -> Iterator[bytes]:
         """As `Fetch.zstd`."""
-        return unpacked_zstd(body)
+        return unpacked_zstd(packed)
 
 
-def unpacked_zstd(body: bytes) -> Iterator[bytes]:
+def unpacked_zstd(packed: IO[bytes]) -> Iterator[bytes]:
     """All frames of zstd data, unpacked in pieces.  Raises `ValueError`."""
     try:
-        with ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+        with ZstdDecompressor().stream_reader(packed, read_across_frames=True) as reader:
             while piece := reader.read(_PIECE):
                 yield piece
     except ZstdError as error:

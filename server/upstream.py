@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib.metadata
+import hashlib
 import random
-import re
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -19,45 +16,35 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 from kernsym.distros import CouldNotFindOut
-from kernsym.server.credentials import Access, Credentials
+from kernsym.server.credentials import Credentials
 from kernsym.server.mirror_errors import (
-    CLOSED,
     MISSING,
     TryAgain,
-    check_digest,
-    explain,
+    digest_mismatch,
     odd_status,
-    require_answer,
     too_large,
 )
-from kernsym.server.pages import HeldPage, PageCache
+from kernsym.server.mirror_session import Limits, MirrorSession
+from kernsym.server.pages import HeldPage, PageCache, digest_of
+
+__all__ = ["Limits", "Upstream", "file_path", "is_file_url"]
 
 _Answer = TypeVar("_Answer")
 
-_MOST_REDIRECTS = 5
-# What OpenSSL calls the alerts of a server that demands a client certificate, or another one.
-_WANTS_A_CERTIFICATE = re.compile(
-    "CERTIFICATE_REQUIRED|ALERT_(?:BAD_CERTIFICATE|CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS)"
-)
 _FRESH_SECONDS = 300.0  # mirrors change a few times a day
 _WORTH_A_NEW_START = 1 << 18  # bytes that came before a failure and make it count as the first
+_BLOCK = 1 << 20
+# Of a mirror that said nothing at all: what it said before may be told instead.
+_SILENT = ("mirror-unreachable", "mirror-timeout", "mirror-failing", "offline")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long and how often to try; seconds and bytes."""
-
-    connect: float = 10.0
-    stall: float = 30.0  # between two pieces of an answer
-    attempts: int = 3
-    download_attempts: int = 7  # in a row and without progress; more than a minute
-    first_pause: float = 0.5  # doubled each time
-    longest_pause: float = 60.0  # what a mirror may ask for with Retry-After
-    page_bytes: int = 256 << 20
+OnStale = Callable[[float, CouldNotFindOut], None]
 
 
 class Upstream:
-    """A client for mirrors, and the pages it keeps in a folder.  An async context manager."""
+    """A client for mirrors, and the pages it keeps in a folder.  An async context manager.
+
+    `offline`: no mirror is asked; pages that are held, and file:// URLs, must do.
+    """
 
     def __init__(
         self,
@@ -65,32 +52,20 @@ class Upstream:
         limits: Limits | None = None,
         *,
         credentials: Credentials | None = None,
+        offline: bool = False,
     ) -> None:
         self.limits = limits or Limits()
-        self._credentials = credentials or Credentials()
-        self._contexts: dict[Access, ssl.SSLContext | None] = {}
-        self._last: Access | None = None  # the way that was open the last time
+        self._session = MirrorSession(self.limits, credentials or Credentials(), offline=offline)
         self._pages = PageCache(pages)
-        self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def use(self, credentials: Credentials) -> None:
         """Ask with these from now on; certificates are read again."""
-        self._credentials = credentials
-        self._contexts.clear()
-        self._last = None
+        self._session.use(credentials)
 
     async def __aenter__(self) -> Upstream:
         self._loop = asyncio.get_running_loop()
-        self._session = aiohttp.ClientSession(
-            # A compressed index is a file: its digest is over the compressed bytes.
-            auto_decompress=False,
-            headers={"User-Agent": _user_agent(), "Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=self.limits.connect, sock_read=self.limits.stall
-            ),
-            trust_env=True,
-        )
+        await self._session.__aenter__()
         await asyncio.to_thread(self._pages.sweep)
         return self
 
@@ -100,30 +75,13 @@ class Upstream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._session.__aexit__(kind, error, traceback)
 
-    async def page(
-        self, url: str, *, digest: str | None = None, fresh: bool = False
-    ) -> bytes | None:
-        """A small file; None when the mirror has no such file.
-
-        A page of known digest is asked for once and never again.  Another is used for some
-        minutes (not if `fresh`), then only confirmed if the mirror can do that.
-
-        Raises `CouldNotFindOut`, or `Refused` (`digest-mismatch`, `page-too-large`).
-        """
-        if is_file_url(url):
-            body = await asyncio.to_thread(_read_file, url, self.limits.page_bytes)
-            if body is not None:
-                check_digest(url, body, digest)
-            return body
-        held = await asyncio.to_thread(self._pages.find, url, digest)
-        if held and (digest or (not fresh and held.age < _FRESH_SECONDS)):
-            return held.body
-        return await self.patiently(
-            lambda: self._ask_page(url, digest, held), attempts=self.limits.attempts
-        )
+    def open(
+        self, url: str, headers: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """One request, not repeated; see `MirrorSession.open`."""
+        return self._session.open(url, headers)
 
     def from_thread(self, work: Coroutine[object, object, _Answer]) -> _Answer:
         """The answer of a coroutine of this object, waited for in a thread beside its loop."""
@@ -131,59 +89,53 @@ class Upstream:
             raise RuntimeError("an Upstream is used inside `async with`")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    @contextlib.asynccontextmanager
-    async def open(
-        self, url: str, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request, not repeated; its answer may be any success, 304, 404, 410 or 416.
+    async def page(
+        self,
+        url: str,
+        *,
+        digest: str | None = None,
+        fresh: bool = False,
+        on_stale: OnStale | None = None,
+    ) -> bytes | None:
+        """A small file as bytes, or the names in a folder (`file://.../`); else as `held`."""
+        if is_file_url(url) and url.endswith("/"):
+            return await asyncio.to_thread(_names, url)
+        limit = self.limits.page_bytes
+        page = await self.held(url, digest=digest, fresh=fresh, limit=limit, on_stale=on_stale)
+        return await asyncio.to_thread(page.read) if page else None
 
-        Raises `CouldNotFindOut`: `TryAgain` for broken connections, 429 and 5xx, also while the
-        body is read; `credentials-missing` for 401 and 403.
+    async def held(
+        self,
+        url: str,
+        *,
+        digest: str | None = None,
+        fresh: bool = False,
+        limit: int,
+        on_stale: OnStale | None = None,
+    ) -> HeldPage | None:
+        """A file of the mirror that lies on disk now; None when the mirror has no such file.
+
+        A page of known digest is asked for once and never again.  Another is used for some
+        minutes (not if `fresh`), then only confirmed if the mirror can do that.  When the mirror
+        cannot be asked, `on_stale`, if given, hears the age in seconds of what is held, and why;
+        that is the answer then.
+
+        Raises `CouldNotFindOut`, or `Refused` (`digest-mismatch`, `page-too-large`).
         """
-        try:
-            async with await self._enter(url, headers or {}) as answer:
-                require_answer(url, answer)
-                yield answer
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
-            raise explain(url, error) from error
-
-    async def _enter(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """The answer to the first way that is let in."""
-        ways = await asyncio.to_thread(self._credentials.ways, url)
-        if self._last in ways:
-            ways = (self._last, *(way for way in ways if way is not self._last))
-        refusal = ""
-        for way in ways or (None,):
+        if is_file_url(url):
+            return await asyncio.to_thread(_file, url, digest, limit)
+        page = await asyncio.to_thread(self._pages.find, url, digest)
+        if page is None or not (digest or (not fresh and page.age < _FRESH_SECONDS)):
+            known = page
             try:
-                answer = await self._ask(url, headers, way)
-            except aiohttp.ClientError as error:
-                last = not ways or way is ways[-1]
-                if not _WANTS_A_CERTIFICATE.search(str(error)) and (last or not _hung_up(error)):
+                page = await self.patiently(
+                    lambda: self._ask(url, digest, known, limit), attempts=self.limits.attempts
+                )
+            except CouldNotFindOut as error:
+                if known is None or on_stale is None or error.code not in _SILENT:
                     raise
-                refusal = "no"
-                continue
-            if answer.status not in CLOSED:
-                self._last = way or self._last
-                return answer
-            refusal = str(answer.status)
-            answer.release()
-        raise self._credentials.missing(url, refusal, ways)
-
-    async def _ask(
-        self, url: str, headers: Mapping[str, str], way: Access | None
-    ) -> aiohttp.ClientResponse:
-        if self._session is None:
-            raise RuntimeError("an Upstream is used inside `async with`")
-        if way is None:
-            return await self._session.get(url, headers=headers, max_redirects=_MOST_REDIRECTS)
-        if way not in self._contexts:
-            self._contexts[way] = await asyncio.to_thread(way.context)
-        return await self._session.get(
-            url,
-            headers={**headers, **way.headers()},
-            max_redirects=_MOST_REDIRECTS,
-            ssl=self._contexts[way] or True,
-        )
+                on_stale(known.age, error)
+        return None if page is None or page.missing else page
 
     async def patiently(
         self,
@@ -208,7 +160,9 @@ class Upstream:
                     raise
                 await asyncio.sleep(pause * random.uniform(1.0, 1.5))
 
-    async def _ask_page(self, url: str, digest: str | None, held: HeldPage | None) -> bytes | None:
+    async def _ask(
+        self, url: str, digest: str | None, held: HeldPage | None, limit: int
+    ) -> HeldPage | None:
         headers = {}
         if held and held.etag:
             headers["If-None-Match"] = held.etag
@@ -217,30 +171,36 @@ class Upstream:
         async with self.open(url, headers) as answer:
             if held and answer.status == HTTPStatus.NOT_MODIFIED:
                 await asyncio.to_thread(self._pages.confirm, url, digest)
-                return held.body
+                return held
             if answer.status in MISSING:
+                if digest is None:
+                    await asyncio.to_thread(self._keep_missing, url)
                 return None
             if answer.status != HTTPStatus.OK:
                 raise odd_status(url, answer.status)
-            body = await self._read(url, answer)
-        check_digest(url, body, digest)
+            await self._keep(url, digest, answer, limit)
+        return await asyncio.to_thread(self._pages.find, url, digest)
+
+    def _keep_missing(self, url: str) -> None:
+        with self._pages.keeping(url, None, missing=True):
+            pass
+
+    async def _keep(
+        self, url: str, digest: str | None, answer: aiohttp.ClientResponse, limit: int
+    ) -> None:
+        """Write an answer's body to disk while it comes."""
         etag, modified = (answer.headers.get(name, "") for name in ("ETag", "Last-Modified"))
-        await asyncio.to_thread(self._pages.keep, url, digest, body, etag=etag, modified=modified)
-        return body
-
-    async def _read(self, url: str, answer: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for piece in answer.content.iter_any():
-            body += piece
-            if len(body) > self.limits.page_bytes:
-                raise too_large(url, self.limits.page_bytes)
-        return bytes(body)
-
-
-def _hung_up(error: aiohttp.ClientError) -> bool:
-    """Whether the connection was made and then lost, as an alert of TLS may look."""
-    lost = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
-    return isinstance(error, lost) and not isinstance(error, aiohttp.ClientConnectorError)
+        algorithm = digest.partition(":")[0] if digest else "sha256"
+        came, size = hashlib.new(algorithm), 0
+        with self._pages.keeping(url, digest, etag=etag, modified=modified) as write:
+            async for block in answer.content.iter_chunked(_BLOCK):
+                size += len(block)
+                if size > limit:
+                    raise too_large(url, limit)
+                came.update(block)
+                await asyncio.to_thread(write, block)
+            if digest and f"{algorithm}:{came.hexdigest()}" != digest:
+                raise digest_mismatch(url, digest, f"{algorithm}:{came.hexdigest()}")
 
 
 def is_file_url(url: str) -> bool:
@@ -252,23 +212,33 @@ def file_path(url: str) -> Path:
     return Path(unquote(urlsplit(url).path))
 
 
-def _read_file(url: str, limit: int) -> bytes | None:
-    """The content of a file, or of a folder whose URL ends with `/` the names, a line each."""
+def _file(url: str, digest: str | None, limit: int) -> HeldPage | None:
+    """A file:// URL as a page.  Raises as `Upstream.held`."""
+    path = file_path(url)
     try:
-        if url.endswith("/"):
-            return "\n".join(sorted(path.name for path in file_path(url).iterdir())).encode()
-        with file_path(url).open("rb") as file:
-            body = file.read(limit + 1)
+        with path.open("rb") as file:
+            if path.stat().st_size > limit:
+                raise too_large(url, limit)
+            came = digest_of(file, digest) if digest else None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise CouldNotFindOut(
-            "file-unreadable", f"{file_path(url)} cannot be read: {error.strerror}"
-        ) from error
-    if len(body) > limit:
-        raise too_large(url, limit)
-    return body
+        raise _unreadable(path, error) from error
+    if digest and came != digest:
+        raise digest_mismatch(url, digest, str(came))
+    return HeldPage(path=path)
 
 
-def _user_agent() -> str:
-    return f"kernsym/{importlib.metadata.version('kernsym')}"
+def _names(url: str) -> bytes | None:
+    """The names in the folder of a file:// URL, a line each."""
+    path = file_path(url)
+    try:
+        return "\n".join(sorted(entry.name for entry in path.iterdir())).encode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> CouldNotFindOut:
+    return CouldNotFindOut("file-unreadable", f"{path} cannot be read: {error.strerror}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import IO, Protocol
 
 from kernsym.distros.core.banner import Banner
 from kernsym.distros.core.kernel import Fingerprint, Kernel
@@ -126,7 +126,11 @@ class Fetch(Protocol):
         """
         ...
 
-    def zstd(self, body: bytes) -> Iterator[bytes]:
+    def open(self, url: str, *, digest: str) -> IO[bytes] | None:
+        """As `page` for a file of any length, which its reader closes."""
+        ...
+
+    def zstd(self, packed: IO[bytes]) -> Iterator[bytes]:
         """What zstd packed, unpacked in pieces of bounded size; the standard library cannot until
         Python 3.14.  Raises `ValueError` for damage."""
         ...

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import IO, Any, cast
 
 from kernsym.distros.core.distro import Fetch
-from kernsym.distros.formats.apt import FormatError, decompressed
+from kernsym.distros.formats.apt import FormatError
 
 COMMON = "{http://linux.duke.edu/metadata/common}"
 FILELISTS = "{http://linux.duke.edu/metadata/filelists}"
@@ -18,8 +23,14 @@ _REPO = "{http://linux.duke.edu/metadata/repo}"
 _BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-# Magic numbers and the suffixes of what they are; servers rename files, and recompress them.
-_MAGIC = ((b"\x1f\x8b", "gz"), (b"\xfd7zXZ", "xz"), (b"BZh", "bz2"))
+# What reads the content of files that begin so: servers rename files, and recompress them.
+_MAGIC: tuple[tuple[bytes, Callable[[IO[bytes]], Any]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"\xfd7zXZ", lzma.open),
+    (b"BZh", bz2.open),
+)
+_LONGEST_MAGIC = 6
+_PIECE = 1 << 16
 _MOST_OF_REPOMD = 8 << 20
 _MOST_OF_AN_ENTRY = 64 << 20  # bytes; the file names of the largest packages have 20 MB
 _MOST_OF_A_LIST = 8 << 30
@@ -79,16 +90,24 @@ def parse_checksum(element: ElementTree.Element | None) -> str:
     return f"{algorithm}:{value}"
 
 
-def unpacked(body: bytes, path: str, fetch: Fetch) -> Iterator[bytes]:
-    """The content of a list in pieces, by its first bytes.  Raises `FormatError` as it is read."""
-    if not body.startswith(_ZSTD_MAGIC):
-        suffix = next((name for magic, name in _MAGIC if body.startswith(magic)), "xml")
-        yield from decompressed(body, f"{path}.{suffix}")
-        return
-    try:
-        yield from fetch.zstd(body)
-    except ValueError as error:
-        raise FormatError(f"{path} does not decompress: {error}") from error
+def unpacked(packed: IO[bytes], path: str, fetch: Fetch) -> Iterator[bytes]:
+    """The content of a list in pieces, by its first bytes; the file is closed at the end.
+
+    Raises `FormatError` as it is read.
+    """
+    with packed:
+        magic = packed.read(_LONGEST_MAGIC)
+        packed.seek(-len(magic), io.SEEK_CUR)
+        try:
+            if magic.startswith(_ZSTD_MAGIC):
+                yield from fetch.zstd(packed)
+                return
+            opener = next((opener for start, opener in _MAGIC if magic.startswith(start)), None)
+            content = opener(packed) if opener else packed
+            while piece := content.read(_PIECE):
+                yield piece
+        except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
+            raise FormatError(f"{path} does not decompress: {error}") from error
 
 
 def elements(pieces: Iterator[bytes], tag: str) -> Iterator[ElementTree.Element]:

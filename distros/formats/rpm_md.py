@@ -122,14 +122,14 @@ def read_list(listing: Listing, source: Source, fetch: Fetch) -> Iterator[bytes]
         url = joined(listing.base or source.url, listing.path)
     except FormatError as error:
         raise unreadable(source, error) from error
-    page = fetch.page(url, digest=listing.digest)
-    if page is None:
+    packed = fetch.open(url, digest=listing.digest)
+    if packed is None:
         raise CouldNotFindOut(
             "index-incomplete",
             f"{source.place} names the list {listing.path} but does not have it",
             hint="the mirror may be in the middle of an update: try again later",
         )
-    return unpacked(page.body, listing.path, fetch)
+    return unpacked(packed, listing.path, fetch)
 
 
 def unreadable(source: Source, error: FormatError) -> CouldNotFindOut:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping
+from typing import IO
 
 from kernsym.distros import Page, Refused, Source
 from kernsym.server.thread_fetch import unpacked_zstd
@@ -44,8 +46,12 @@ class Recorded:
             raise Refused("signature-missing", f"{url} is not signed")
         return Page(url=url, body=page.body, signed_by=KEY)
 
-    def zstd(self, body: bytes) -> Iterator[bytes]:
-        return unpacked_zstd(body)
+    def open(self, url: str, *, digest: str) -> IO[bytes] | None:
+        page = self.page(url, digest=digest)
+        return io.BytesIO(page.body) if page else None
+
+    def zstd(self, packed: IO[bytes]) -> Iterator[bytes]:
+        return unpacked_zstd(packed)
 
 
 def release(files: Mapping[str, bytes], *, by_hash: bool = True, extra: str = "") -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import IO
 
 import pytest
 
@@ -48,7 +49,10 @@ class NoFetch:
     def signed(self, url: str, source: Source, *, detached: str | None = None) -> Page | None:
         raise AssertionError("not asked here")
 
-    def zstd(self, body: bytes) -> Iterator[bytes]:
+    def open(self, url: str, *, digest: str) -> IO[bytes] | None:
+        raise AssertionError("not asked here")
+
+    def zstd(self, packed: IO[bytes]) -> Iterator[bytes]:
         raise AssertionError("not asked here")
 
 
