@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -120,24 +120,13 @@ class Packages:
         for ref in held.packages if held else ():
             if ref.package.role in roles and self._store.package_path(job.kernel, ref).is_file():
                 yield Offer(ref=ref, source=None)
-        distro, packages = catalog()[job.kernel.distro], _named(job.kernel, roles)
+        packages = _named(job.kernel, roles)
         needed = packages[0].role in _NEEDED
         sources = await asyncio.to_thread(self._sources, job.kernel)
         missed = self._store.index.miss(job.kernel, sources) if needed else None
         if missed is not None:
             raise missed
-        fetch = ThreadFetch(
-            self._upstream, weak=distro.weakly_signed(job.kernel), tell=_telling_once(job)
-        )
-        found = offers(
-            distro,
-            job.kernel,
-            packages,
-            sources,
-            fetch,
-            version=version,
-            pop_unsure=fetch.pop_unsure,
-        )
+        found = self._ask(job, packages, sources, version)
         try:
             # In a thread of its own: the distributions' code is synchronous.
             while offer := await asyncio.to_thread(_next, found):
@@ -151,6 +140,22 @@ class Packages:
             if needed:
                 self._store.index.remember_miss(job.kernel, sources, error)
             raise
+
+    def _ask(
+        self, job: Job, packages: Sequence[Package], sources: Sequence[Source], version: str
+    ) -> Iterator[Offer]:
+        distro = catalog()[job.kernel.distro]
+        weak = distro.weakly_signed(job.kernel)
+        fetch = ThreadFetch(self._upstream, weak=weak, tell=_telling_once(job))
+        return offers(
+            distro,
+            job.kernel,
+            packages,
+            sources,
+            fetch,
+            version=version,
+            pop_unsure=fetch.pop_unsure,
+        )
 
     def _discard(self, kernel: Kernel, ref: PackageRef) -> None:
         """Remove what has come of a package, so that another of its name can take its place."""

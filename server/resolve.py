@@ -18,6 +18,8 @@ from kernsym.distros import (
     Source,
 )
 
+PopUnsure = Callable[[], CouldNotFindOut | None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -35,15 +37,14 @@ def offers(
     fetch: Fetch,
     *,
     version: str = "",
-    pop_unsure: Callable[[], CouldNotFindOut | None] = lambda: None,
+    pop_unsure: PopUnsure = lambda: None,
 ) -> Iterator[Offer]:
     """What the sources have, in their order; a source is asked when its turn comes.
 
     `packages` are alternatives, each source is asked for all of them; what it has of `version`
-    comes first.  A file that two sources
-    publish is offered by each, as one may fail to send it; the same address only once.
-    `pop_unsure`: why `fetch` answered with what a source said earlier, if it did since last asked:
-    such a source may publish by now what it did not then.
+    comes first.  A file that two sources publish is offered by each, as one may fail to send it;
+    the same address only once.  `pop_unsure`: why `fetch` answered with what a source said before,
+    if it did since last asked: such a source may publish by now what it did not then.
     When there is none at all, raises `Refused` when what a source said was wrong,
     `CouldNotFindOut` when one could not be asked, `NotPublished` when all answered and none has
     it; in this order, because each says more than the next.  The context names every source with
@@ -55,17 +56,12 @@ def offers(
     for source in sources:
         for package in packages:
             try:
-                found = _ask(distro, package, kernel, source, fetch)
+                found = _ask(distro, package, kernel, source, fetch, pop_unsure)
             except (CouldNotFindOut, Refused) as error:
                 failures.append(error)
                 answers.append(f"{source.place}: {error.message}")
                 continue
-            unsure = pop_unsure()
-            if unsure is not None and not found:
-                failures.append(unsure)
-                earlier = f"did not have {package.name} when it was last asked"
-                answers.append(f"{source.place}: {earlier}; now {unsure.message}")
-            elif not found:
+            if not found:
                 answers.append(f"{source.place}: does not have {package.name}")
             for ref in sorted(found, key=lambda ref: ref.package.version != version):
                 if (ref.url, ref.digest) not in offered:
@@ -76,12 +72,28 @@ def offers(
 
 
 def _ask(
-    distro: Distro, package: Package, kernel: Kernel, source: Source, fetch: Fetch
+    distro: Distro,
+    package: Package,
+    kernel: Kernel,
+    source: Source,
+    fetch: Fetch,
+    pop_unsure: PopUnsure,
 ) -> tuple[PackageRef, ...]:
+    pop_unsure()  # of a source that failed after it
     if distro.locate_all is not None:
-        return distro.locate_all(package, kernel, source, fetch)
-    found = distro.locate(package, kernel, source, fetch)
-    return (found,) if found else ()
+        found = distro.locate_all(package, kernel, source, fetch)
+    else:
+        one = distro.locate(package, kernel, source, fetch)
+        found = (one,) if one else ()
+    unsure = pop_unsure()
+    if unsure is not None and not found:
+        raise CouldNotFindOut(
+            unsure.code,
+            f"did not have {package.name} when it was last asked; now {unsure.message}",
+            context=unsure.context,
+            hint=unsure.hint,
+        )
+    return found
 
 
 def outcome(

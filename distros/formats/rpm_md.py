@@ -173,7 +173,8 @@ def _published(
             sha256=value if algorithm == "sha256" else None,
             sha1=value if algorithm == "sha1" else None,
             sha512=value if algorithm == "sha512" else None,
-            signed_by=repomd.signed_by,
+            # A reference has no room for the others; then the index vouches for nothing.
+            signed_by=repomd.signed_by if algorithm in ("sha1", "sha256", "sha512") else None,
         ),
         epoch=_number(edition, "epoch") or 0,
         built=_number(times, "build") or 0,

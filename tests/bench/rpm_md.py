@@ -20,37 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.distros.rpm_md_writer import PACKERS, Row, repository
 from tests.upstream import UpstreamServer
 
-RESOLVE = """
-import asyncio, resource, sys, time
-from pathlib import Path
-from kernsym.distros import Kernel, Package, Role, Source
-from kernsym.distros.formats import rpm_md
-from kernsym.server.thread_fetch import ThreadFetch
-from kernsym.server.upstream import Upstream
-
-version = "4.18.0-553.el8_10"
-kernel = Kernel(
-    distro="rhel", release="8", arch="x86_64", uname=version, flavour="", version=version
-)
-wanted = Package(
-    role=Role.DEBUGINFO, id="", name="kernel-debuginfo", version=version, arch="x86_64"
-)
-source = Source(distro="rhel", kind="rpm-md", url=sys.argv[1], signature="skip")
-
-async def main():
-    async with Upstream(Path(sys.argv[2])) as upstream:
-        begun = time.perf_counter()
-        ref = await asyncio.to_thread(rpm_md.locate, wanted, kernel, source, ThreadFetch(upstream))
-        wall = time.perf_counter() - begun
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    assert ref is not None
-    # ru_maxrss would count the parent's memory before exec.
-    status = Path("/proc/self/status").read_text()
-    peak = status.partition("VmHWM:")[2].split()[0]
-    print(wall, usage.ru_utime + usage.ru_stime, peak)
-
-asyncio.run(main())
-"""
+ROOT = Path(__file__).parents[2]
 
 
 def rows(count: int) -> list[Row]:
@@ -66,8 +36,8 @@ def rows(count: int) -> list[Row]:
 
 def measure(server: UpstreamServer, pages: Path, title: str) -> None:
     server.hits.clear()
-    command = [sys.executable, "-c", RESOLVE, f"{server.url}/repo", str(pages)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    command = [sys.executable, "-m", "tests.resolve_once", f"{server.url}/repo", str(pages)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     wall, cpu, peak = map(float, answer.split())
     asked = server.hits.total()
     print(f"  {title:22} {wall:6.2f} s {cpu:6.2f} s {asked:5} requests {peak / 1024:6.0f} MiB")
