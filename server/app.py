@@ -35,13 +35,13 @@ from kernsym.server.local_search import LocalSearch
 from kernsym.server.lookup import Lookup
 from kernsym.server.mending import keep_index
 from kernsym.server.metrics import Metrics
+from kernsym.server.openapi import with_description
 from kernsym.server.packages import Packages
 from kernsym.server.peer import PeerLimits
 from kernsym.server.problems import problems_middleware
 from kernsym.server.reload import Reload
 from kernsym.server.request_log import add_request_ids
-from kernsym.server.routes import jobs, kernels, ops, symbols
-from kernsym.server.routes.debuginfod import add_debuginfod_routes
+from kernsym.server.routes import debuginfod, jobs, kernels, ops, symbols
 from kernsym.server.routes.route import add_routes
 from kernsym.server.served import FileAnswers
 from kernsym.server.symbols import Symbols
@@ -50,7 +50,9 @@ from kernsym.server.upstream import Upstream
 
 _MOST_BODY_BYTES = 4 << 20  # a request that names every module of a kernel has 100 kB
 
-ROUTES = (*symbols.ROUTES, *jobs.ROUTES, *kernels.ROUTES, *ops.ROUTES)
+ROUTES = with_description(
+    (*debuginfod.ROUTES, *symbols.ROUTES, *jobs.ROUTES, *kernels.ROUTES, *ops.ROUTES)
+)
 
 
 def build_app(config: ServerConfig) -> web.Application:
@@ -92,7 +94,6 @@ def _build(config: ServerConfig) -> web.Application:
     )
     app.cleanup_ctx.append(_close)
     add_routes(app, ROUTES)
-    add_debuginfod_routes(app)
     return app
 
 

@@ -3,6 +3,7 @@ until it has come."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -33,6 +34,7 @@ def ask_of(request: web.Request, artefact: str) -> Ask:
 def or_on_its_way(handler: Handler) -> Handler:
     """`handler`, with the job as its answer when that has to be waited for."""
 
+    @functools.wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)

@@ -13,23 +13,19 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from kernsym.cache import LooseFile
+from kernsym.cache.messages import JobStatus
+from kernsym.cache.tokens import TokenRole
 from kernsym.distros import Unusable
 from kernsym.server.artefacts import UnknownBuildId, cache_control
 from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, LOOKUP, METRICS
 from kernsym.server.loose import loose_body
 from kernsym.server.request_log import KERNEL_OF
 from kernsym.server.routes.asks import ask_of, or_on_its_way
+from kernsym.server.routes.route import Handler, Media, Route
 from kernsym.server.served import Body
 
 # elfutils takes shorter ones too; a build ID that was cut off must not find anything.
 _BUILD_ID = re.compile(r"(?:[0-9a-fA-F]{2}){4,32}")
-
-
-def add_debuginfod_routes(app: web.Application) -> None:
-    app.router.add_get("/buildid/{id}/debuginfo", or_on_its_way(_debuginfo))
-    app.router.add_get("/buildid/{id}/executable", or_on_its_way(_executable))
-    app.router.add_get("/buildid/{id}/section/{name:.+}", or_on_its_way(_section))
-    app.router.add_get("/buildid/{id}/source/{name:.+}", or_on_its_way(_source))
 
 
 async def _debuginfo(request: web.Request) -> web.StreamResponse:
@@ -90,3 +86,36 @@ def _build_id(request: web.Request) -> str:
             "`eu-readelf -n FILE` shows it",
         )
     return text.lower()
+
+
+def _route(path: str, handler: Handler, *problems: str) -> Route:
+    return Route(
+        method="GET",
+        path=f"/buildid/{{id}}/{path}",
+        handler=or_on_its_way(handler),
+        role=TokenRole.READ,
+        answers={
+            200: Media(type="application/octet-stream"),
+            202: JobStatus,
+            206: Media(type="application/octet-stream"),
+            304: None,
+            416: None,
+        },
+        problems=(
+            "build-id-invalid",
+            "not-held",
+            "file-too-large",
+            "precondition-failed",
+            "being-fetched",
+            "could-not-find-out",
+            *problems,
+        ),
+    )
+
+
+ROUTES = (
+    _route("debuginfo", _debuginfo),
+    _route("executable", _executable, "executable-missing"),
+    _route("section/{name:.+}", _section, "section-missing"),
+    _route("source/{name:.+}", _source, "source-missing", "path-outside"),
+)

@@ -57,21 +57,21 @@ class Query(Generic[T]):
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         known = [field.name for field in dataclasses.fields(self.kind)]  # type: ignore[arg-type]
-        for name in request.query:
-            if name not in known or len(request.query.getall(name)) > 1:
-                raise Unusable(
-                    "query-invalid",
-                    f"there is no parameter {name!r}"
-                    if name not in known
-                    else f"{name} is given twice",
-                    hint=f"known: {', '.join(known)}",
-                )
+        asked = dict(request.query)
+        if not set(known) >= asked.keys() or len(asked) < len(request.query):
+            raise Unusable(
+                "query-invalid",
+                "a parameter is not known here, or given twice",
+                hint=f"known: {', '.join(known)}",
+            )
         try:
-            query = msgspec.convert(dict(request.query), self.kind, strict=False)
+            query = msgspec.convert(asked, self.kind, strict=False)
         except (msgspec.ValidationError, ValueError) as error:
             raise Unusable(
                 "query-invalid", f"the parameters are not as they should be: {error}"
             ) from error
+        if any(getattr(query, name) is None for name in asked):  # msgspec reads `null` so
+            raise Unusable("query-invalid", "a parameter cannot be null: leave it out")
         return await self.handle(request, query)
 
 

@@ -49,6 +49,6 @@ ROUTES = (
         handler=Body(SymbolsRequest, _symbols),
         role=TokenRole.READ,
         answers={200: Bundle, 202: JobStatus},
-        problems=("token-required", "role-missing", "not-identified", "vmlinux-mismatch"),
+        problems=("role-missing", "writes-off", "not-identified", "vmlinux-mismatch"),
     ),
 )
