@@ -59,6 +59,25 @@ def test_a_range_of_a_changed_file_is_the_whole_file(upstream: UpstreamServer) -
     assert (answer.status_code, answer.content) == (200, b"changed")
 
 
+def test_an_unchanged_file_is_not_sent_again(upstream: UpstreamServer) -> None:
+    url = f"{upstream.url}/a file"
+    etag = requests.head(url, timeout=5).headers["ETag"]
+    answer = requests.get(url, headers={"If-None-Match": etag}, timeout=5)
+    assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", etag)
+    (upstream.root / "a file").write_bytes(b"changed")
+    answer = requests.get(url, headers={"If-None-Match": etag}, timeout=5)
+    assert (answer.status_code, answer.content) == (200, b"changed")
+
+
+def test_a_guard_is_asked_first(upstream: UpstreamServer) -> None:
+    upstream.guard = lambda request: None if request.headers.get("X-Key") == "right" else 401
+    url = f"{upstream.url}/a file"
+    locked = requests.get(url, timeout=5)
+    assert (locked.status_code, locked.headers["WWW-Authenticate"]) == (401, "Basic")
+    assert requests.get(url, headers={"X-Key": "right"}, timeout=5).content == CONTENT
+    assert upstream.hits["/a file"] == 2
+
+
 def test_nothing_outside_the_root(upstream: UpstreamServer) -> None:
     assert requests.get(f"{upstream.url}/%2e%2e/%2e%2e/etc/passwd", timeout=5).status_code == 404
     assert requests.get(f"{upstream.url}/", timeout=5).status_code == 404

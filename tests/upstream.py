@@ -1,6 +1,6 @@
-"""A plain HTTP server over a folder, with Range: the mirror that tests and the demo talk to.
+"""An HTTP server over a folder, with Range and 304: the mirror that tests and the demo talk to.
 
-Its knobs make it slow, broken or refusing; `hits` and `bytes_sent` prove what was asked of it.
+Its knobs make it slow, broken, refusing or locked; `hits` and `bytes_sent` prove what was asked.
 
     python tests/upstream.py ROOT [--port PORT]     serves until it is ended; prints its URL
 """
@@ -24,6 +24,9 @@ from urllib.parse import unquote, urlsplit
 
 BLOCK = 64 * 1024
 
+# The status for who may not come in, or None.
+Guard = Callable[[BaseHTTPRequestHandler], "int | None"]
+
 
 class UpstreamServer:
     """Serves `root` on a loopback port while used as a context manager.
@@ -31,15 +34,23 @@ class UpstreamServer:
     `hits` counts requests (GET and HEAD) by path, `bytes_sent` the bytes of all bodies.
     `rate`: bytes per second of each answer.  `cut_after`: the connection is closed after that
     many bytes of a body.  `status_for(path, hit)`: a status to answer instead, or None; `hit`
-    counts from 1, so that a path can fail twice and then work.  All may be changed while it runs.
+    counts from 1, so that a path can fail twice and then work.  `guard`: asked first, about the
+    request with its headers and connection.  All may be changed while it runs.
     """
 
-    def __init__(self, root: Path, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        guard: Guard = lambda request: None,
+    ) -> None:
         self.root = root.resolve()
         self.hits: Counter[str] = Counter()
         self.bytes_sent = 0
         self.rate: float | None = None
         self.cut_after: int | None = None
+        self.guard = guard
         self.status_for: Callable[[str, int], int | None] = lambda path, hit: None
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -112,12 +123,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         upstream = self.server.upstream
         path = unquote(urlsplit(self.path).path)
-        status = upstream.status_for(path, upstream.count(path))
+        hit = upstream.count(path)
+        status = upstream.guard(self) or upstream.status_for(path, hit)
         file = (upstream.root / path.lstrip("/")).resolve()
         if status is None and not (file.is_file() and file.is_relative_to(upstream.root)):
             status = HTTPStatus.NOT_FOUND
         if status is not None:
-            self._empty(status)
+            locked = status == HTTPStatus.UNAUTHORIZED
+            self._empty(status, *([("WWW-Authenticate", "Basic")] if locked else []))
             return
         with file.open("rb") as body:
             self._file(file, body)
@@ -131,6 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, file: Path, body: BinaryIO) -> None:
         state = file.stat()
         etag = f'"{state.st_mtime_ns:x}-{state.st_size:x}"'
+        if self.headers.get("If-None-Match") == etag:
+            self._empty(HTTPStatus.NOT_MODIFIED, ("ETag", etag))
+            return
         wanted = _span(self.headers.get("Range", ""), state.st_size)
         if self.headers.get("If-Range", etag) != etag:
             wanted = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+from tests.upstream import UpstreamServer
 
 USER, PASSWORD = "SCC_0123", "geheim"
 
@@ -44,30 +46,27 @@ def server_context(folder: Path, demand: ssl.VerifyMode) -> ssl.SSLContext:
     return context
 
 
-@contextlib.asynccontextmanager
-async def tls_mirror(folder: Path, *, let_in: str) -> AsyncIterator[tuple[str, list[str]]]:
-    """Its URL and the names that were shown to it; only the client `let_in` gets an answer."""
+def password_guard(request: BaseHTTPRequestHandler) -> int | None:
+    """Lets in only who gives `USER` and `PASSWORD`, as SUSE's servers do."""
+    given = request.headers.get("Authorization")
+    return None if given == "Basic U0NDXzAxMjM6Z2VoZWlt" else HTTPStatus.UNAUTHORIZED
+
+
+@contextlib.contextmanager
+def tls_mirror(
+    folder: Path, *, let_in: str, root: Path | None = None
+) -> Iterator[tuple[UpstreamServer, list[str]]]:
+    """A mirror of `root` with the certificate in `folder` (see `authority`), and the names that
+    were shown to it, "" for none: only the client `let_in` gets an answer, as Red Hat's CDN has it.
+    """
     shown: list[str] = []
 
-    async def answer(request: web.Request) -> web.Response:
-        transport = request.transport
-        certificate = transport.get_extra_info("peercert") if transport else None
-        name = certificate["subject"][0][0][1] if certificate else ""
-        shown.append(name)
-        return web.Response(status=200 if name == let_in else 403, body=b"content")
+    def guard(request: BaseHTTPRequestHandler) -> int | None:
+        assert isinstance(request.connection, ssl.SSLSocket)
+        certificate: Any = request.connection.getpeercert()
+        shown.append(certificate["subject"][0][0][1] if certificate else "")
+        return None if shown[-1] == let_in else HTTPStatus.FORBIDDEN
 
-    app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
-    server = TestServer(app, host="127.0.0.1", scheme="https")
-    await server.start_server(ssl=server_context(folder, ssl.CERT_OPTIONAL))
-    try:
-        yield f"https://127.0.0.1:{server.port}", shown
-    finally:
-        await server.close()
-
-
-async def behind_password(request: web.Request) -> web.Response:
-    """The answer of a mirror that wants `USER` and `PASSWORD`."""
-    if request.headers.get("Authorization") != "Basic U0NDXzAxMjM6Z2VoZWlt":
-        return web.Response(status=401, headers={"WWW-Authenticate": "Basic"})
-    return web.Response(body=b"content")
+    context = server_context(folder, ssl.CERT_OPTIONAL)
+    with UpstreamServer(root or folder, tls=context, guard=guard) as server:
+        yield server, shown

@@ -18,9 +18,10 @@ from tests.server.locked import (
     PASSWORD,
     USER,
     authority,
-    behind_password,
+    password_guard,
     tls_mirror,
 )
+from tests.upstream import UpstreamServer
 
 QUICK = Limits(connect=2.0, stall=1.0, attempts=2, first_pause=0.01)
 CDN = "https://cdn.redhat.com/content/dist/rhel8/8/x86_64/baseos/debug/repodata/repomd.xml"
@@ -31,7 +32,13 @@ UPDATES = "https://updates.suse.com/SUSE/Updates/x/repodata/repomd.xml"
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
     authority(folder)
+    write_page(folder)
     return folder
+
+
+def write_page(folder: Path) -> None:
+    (folder / "repo").mkdir()
+    (folder / "repo/repomd.xml").write_bytes(b"content")
 
 
 def certificates(tls: Path, url: str, *names: str) -> list[Access]:
@@ -55,17 +62,17 @@ async def ask(tmp_path: Path, url: str, ways: Sequence[Access], times: int = 1) 
 
 
 async def test_each_certificate_is_tried_and_the_right_one_kept(tmp_path: Path, tls: Path) -> None:
-    async with tls_mirror(tls, let_in="2") as (url, shown):
-        ways = certificates(tls, url, "1", "2")
-        assert await ask(tmp_path, url, ways, times=3) == b"content"
+    with tls_mirror(tls, let_in="2") as (mirror, shown):
+        ways = certificates(tls, mirror.url, "1", "2")
+        assert await ask(tmp_path, mirror.url, ways, times=3) == b"content"
         assert shown == ["1", "2", "2", "2"]
 
 
 async def test_without_a_certificate_the_error_says_so(tmp_path: Path, tls: Path) -> None:
-    async with tls_mirror(tls, let_in="1") as (url, shown):
-        trusted = Access(prefix=url, origin="the ca", authority=tls / "ca.pem")
+    with tls_mirror(tls, let_in="1") as (mirror, shown):
+        trusted = Access(prefix=mirror.url, origin="the ca", authority=tls / "ca.pem")
         with pytest.raises(CouldNotFindOut) as error:
-            await ask(tmp_path, url, [trusted])
+            await ask(tmp_path, mirror.url, [trusted])
     assert error.value.code == "credentials-missing"
     assert "client_cert" in (error.value.hint or "")
     assert shown == [""]
@@ -76,11 +83,14 @@ async def test_a_certificate_that_cannot_be_read_does_not_end_the_attempts(
 ) -> None:
     broken = tmp_path / "key.pem"
     broken.write_text("-----BEGIN nonsense")
-    async with tls_mirror(tls, let_in="2") as (url, shown):
-        bad = replace(certificates(tls, url, "1")[0], origin="certificate 0", key=broken)
-        assert await ask(tmp_path, url, [bad, *certificates(tls, url, "2")]) == b"content"
+    with tls_mirror(tls, let_in="2") as (mirror, shown):
+        bad = replace(certificates(tls, mirror.url, "1")[0], origin="certificate 0", key=broken)
+        assert (
+            await ask(tmp_path, mirror.url, [bad, *certificates(tls, mirror.url, "2")])
+            == b"content"
+        )
         with pytest.raises(CouldNotFindOut) as error:
-            await ask(tmp_path, url, [bad, *certificates(tls, url, "1")])
+            await ask(tmp_path, mirror.url, [bad, *certificates(tls, mirror.url, "1")])
     assert shown == ["2", "1"] and error.value.code == "credentials-missing"
     tried = [line for line in error.value.context if line.startswith("tried")]
     assert "certificate 0" in tried[0] and "cannot be used" in tried[0]
@@ -88,9 +98,8 @@ async def test_a_certificate_that_cannot_be_read_does_not_end_the_attempts(
 
 
 async def test_a_certificate_that_no_repository_wants(tmp_path: Path, tls: Path) -> None:
-    async with tls_mirror(tls, let_in="nobody") as (url, _):
-        with pytest.raises(CouldNotFindOut) as error:
-            await ask(tmp_path, url, certificates(tls, url, "1", "2"))
+    with tls_mirror(tls, let_in="nobody") as (mirror, _), pytest.raises(CouldNotFindOut) as error:
+        await ask(tmp_path, mirror.url, certificates(tls, mirror.url, "1", "2"))
     assert "403" in error.value.message
     assert [line for line in error.value.context if line.startswith("tried")] == [
         "tried      certificate 1: refused",
@@ -99,9 +108,9 @@ async def test_a_certificate_that_no_repository_wants(tmp_path: Path, tls: Path)
 
 
 async def test_a_server_of_another_authority_is_not_trusted(tmp_path: Path, tls: Path) -> None:
-    async with tls_mirror(tls, let_in="1") as (url, shown):
+    with tls_mirror(tls, let_in="1") as (mirror, shown):
         with pytest.raises(CouldNotFindOut) as error:
-            await ask(tmp_path, url, [])
+            await ask(tmp_path, mirror.url, [])
         assert (error.value.code, shown) == ("mirror-untrusted", [])
 
 
@@ -115,12 +124,13 @@ async def test_a_key_that_is_no_key(tmp_path: Path, tls: Path) -> None:
 
 
 async def test_a_password(tmp_path: Path) -> None:
-    async with serving(behind_password) as url:
-        way = Access(prefix=url, origin="x", username=USER, password=PASSWORD)
-        assert await ask(tmp_path, url, [way]) == b"content"
-        wrong = Access(prefix=url, origin="x", username=USER, password="hunter2")
+    write_page(tmp_path)
+    with UpstreamServer(tmp_path, guard=password_guard) as mirror:
+        way = Access(prefix=mirror.url, origin="x", username=USER, password=PASSWORD)
+        assert await ask(tmp_path, mirror.url, [way]) == b"content"
+        wrong = Access(prefix=mirror.url, origin="x", username=USER, password="hunter2")
         with pytest.raises(CouldNotFindOut) as error:
-            await ask(tmp_path, url, [wrong])
+            await ask(tmp_path, mirror.url, [wrong])
     said = " ".join(
         (error.value.message, *error.value.context, error.value.hint or "", repr(wrong))
     )
@@ -240,15 +250,15 @@ def test_what_is_missing_and_where_it_was_looked_for(
 
 
 async def test_from_the_configuration_to_the_page(tmp_path: Path, tls: Path) -> None:
-    async with tls_mirror(tls, let_in="1") as (url, shown):
+    with tls_mirror(tls, let_in="1") as (mirror, shown):
         source = {
             "distro": "debian",
             "kind": "rpm-md",
-            "url": f"{url}/repo/",
+            "url": f"{mirror.url}/repo/",
             "client_cert": str(tls / "1.pem"),
             "client_key": str(tls / "1-key.pem"),
             "ca": str(tls / "ca.pem"),
         }
         config = server_config({"source": [source]}, store=tmp_path)
-        assert await ask(tmp_path, url, config.credentials) == b"content"
+        assert await ask(tmp_path, mirror.url, config.credentials) == b"content"
         assert shown == ["1"]
