@@ -1,12 +1,12 @@
 """Prints the source files whose lines the machine code of the given ELF files comes from.
 
-line_files.py ELF...
+line_files.py [--below FOLDER] ELF...
 """
 
 from __future__ import annotations
 
+import argparse
 import posixpath
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,15 +26,21 @@ def names(program: LineProgram) -> Iterator[str]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--below", default="", help="what DWARF calls the sources, if not relative")
+    parser.add_argument("files", type=Path, nargs="+")
+    arguments = parser.parse_args()
     found: set[str] = set()
-    for path in sys.argv[1:]:
-        with Path(path).open("rb") as file:
+    for path in arguments.files:
+        with path.open("rb") as file:
             dwarf = ELFFile(file).get_dwarf_info()
             for unit in dwarf.iter_CUs():
                 program = dwarf.line_program_for_CU(unit)
                 if program is not None:
                     found.update(names(program))
-    print("\n".join(sorted(name for name in found if not name.startswith("/"))))
+    prefix = f"{arguments.below}/" if arguments.below else ""
+    relative = (name.removeprefix(prefix) for name in found if name.startswith(prefix))
+    print("\n".join(sorted(name for name in relative if not name.startswith("/"))))
 
 
 if __name__ == "__main__":
