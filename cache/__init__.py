@@ -2,6 +2,7 @@
 
 from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Verification
 from kernsym.cache.foreign import Foreign, LooseFile
+from kernsym.cache.known_members import KnownKernel, Member
 from kernsym.cache.places import read_config, store_folder
 from kernsym.cache.store import Held, Store
 
@@ -11,7 +12,9 @@ __all__ = [
     "FileRole",
     "Foreign",
     "Held",
+    "KnownKernel",
     "LooseFile",
+    "Member",
     "Store",
     "Verification",
     "read_config",

@@ -5,6 +5,7 @@
                                                     packages/...    the packages they came from
     STORE/.build-id/xx/yyyy.debug                   links that gdb, perf, eu-* and drgn follow
     STORE/index/                                    of files (cache/file_index.py), small facts
+    STORE/known/                                    build IDs that are not held (known_members.py)
     STORE/locks/                                    one file per kernel and part (cache/locks.py)
 
 A folder without a manifest is unfinished work; the next run goes on with it.  The manifests are the
@@ -27,6 +28,7 @@ from kernsym.cache.atomic import replace_link, write_atomic
 from kernsym.cache.bundle import Bundle, BundleFile, FileRole, encode
 from kernsym.cache.file_index import FileIndex
 from kernsym.cache.index import Index
+from kernsym.cache.known_members import KnownKernel, KnownMembers
 from kernsym.cache.locks import hold
 from kernsym.cache.manifests import Manifests, read_manifest, stamp_of
 from kernsym.distros import Kernel, KernsymError, PackageRef, Refused, Unusable
@@ -65,6 +67,9 @@ class Store:
             (self.root / "kernels").mkdir(parents=True, exist_ok=True)
             self.index = Index(self.root / "index")
             self.files = FileIndex(self.root / "index", self.root / "locks" / "index")
+            self.known = KnownMembers(
+                self.root / "known", self.root / "index", self.root / "locks" / "known"
+            )
             self._manifests = Manifests()
         except OSError as error:
             raise Unusable(
@@ -76,6 +81,7 @@ class Store:
     def close(self) -> None:
         self.index.close()
         self.files.close()
+        self.known.close()
 
     def folder(self, kernel: Kernel) -> Path:
         """The kernel's folder, whether or not anything is held."""
@@ -191,6 +197,7 @@ class Store:
             for key in stamps:
                 self._index(key)
             self.files.set_complete(time.time())
+            self.known.mend(stop)
 
     def _index(self, key: str) -> None:
         """Make the index right for one kernel, unless somebody is publishing it just now."""
@@ -209,8 +216,10 @@ class Store:
         return self.folder(kernel) / "packages" / ref.package.id
 
     def remove(self, bundle: Bundle) -> None:
-        """Remove a kernel: the manifest first, so that no reader finds half of it."""
+        """Remove a kernel: the manifest first, so that no reader finds half of it.  Its build IDs
+        stay known."""
         folder = self.folder(bundle.kernel)
+        self.known.remember(KnownKernel.of(bundle))
         with self.lock(bundle.kernel, "symbols"), self.lock(bundle.kernel, "manifest"):
             with suppress(FileNotFoundError):
                 (folder / _MANIFEST).unlink()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
 from kernsym.cache import Foreign, Store
+from kernsym.distros import KernsymError
 from kernsym.server.access import ACCESS, OPEN_PATHS, Access, access_middleware
 from kernsym.server.artefacts import Artefacts, cache_control
 from kernsym.server.config import ServerConfig
@@ -18,7 +18,7 @@ from kernsym.server.credentials import Credentials
 from kernsym.server.federation import Federation, peer_urls
 from kernsym.server.forward import forward_to
 from kernsym.server.gauges import add_gauges, add_peer_gauges, count_end
-from kernsym.server.jobs import JobBoard, Journal
+from kernsym.server.jobs import Job, JobBoard, Journal
 from kernsym.server.keys import (
     ANSWERS,
     ARTEFACTS,
@@ -36,6 +36,7 @@ from kernsym.server.lookup import Lookup
 from kernsym.server.mending import keep_index
 from kernsym.server.metrics import Metrics
 from kernsym.server.openapi import with_description
+from kernsym.server.package_index import PackageIndex
 from kernsym.server.packages import Packages
 from kernsym.server.peer import PeerLimits
 from kernsym.server.problems import problems_middleware
@@ -100,16 +101,19 @@ def _build(config: ServerConfig) -> web.Application:
 async def _connect(app: web.Application) -> AsyncIterator[None]:
     """What needs the running loop: the sessions to mirrors, and the end of the jobs."""
     credentials = Credentials(app[CONFIG].credentials)
-    journal = Journal.open(app[STORE].root / "jobs") if app[CONFIG].keeps_jobs else None
-    app[JOBS] = JobBoard(
-        max_jobs=app[CONFIG].options.max_jobs,
-        journal=journal,
-        on_end=partial(count_end, app[METRICS]),
-    )
+    shared = app[CONFIG].keeps_jobs
+    index = PackageIndex(app[STORE], enabled=shared and app[CONFIG].options.index_packages)
+
+    def ended(job: Job, error: KernsymError | None) -> None:
+        count_end(app[METRICS], job, error)
+        index.consider(job, error)
+
+    journal = Journal.open(app[STORE].root / "jobs") if shared else None
+    app[JOBS] = JobBoard(max_jobs=app[CONFIG].options.max_jobs, journal=journal, on_end=ended)
     add_gauges(app[METRICS], app[STORE], app[JOBS])
     pages, offline = app[STORE].root / "pages", app[CONFIG].offline
     upstream = Upstream(pages, credentials=credentials, offline=offline)
-    async with upstream, _federation(app) as federation:
+    async with upstream, _federation(app) as federation, index.working(app[JOBS]):
         add_peer_gauges(app[METRICS], federation)
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)

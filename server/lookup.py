@@ -86,8 +86,12 @@ class Lookup:
         peers = self._federation.asked_for(ask.asker)
         hops = len(ask.asker.forwarded_for)
         search = _Search(build_id=build_id, artefact=artefact, peers=peers, hops=hops)
-        self._misses.require_unknown(search)
-        task = self._running.get(search) or self._start(search, ask)
+        task = self._running.get(search)
+        if task is None:
+            missed = self._misses.find(search)
+            if missed is not None and await self._packages.job_about(build_id) is None:
+                raise missed
+            task = self._running.get(search) or self._start(search, ask)
         if not ask.patient:
             done, _ = await asyncio.wait({task}, timeout=_IMPATIENCE_SECONDS)
             if not done:
@@ -159,17 +163,13 @@ class _Misses:
         while len(self._known) > _MOST_MISSES:
             self._known.popitem(last=False)
 
-    def require_unknown(self, search: _Search) -> None:
-        """Raises the miss that is known of an equal search."""
+    def find(self, search: _Search) -> NotPublished | None:
+        """The miss that is known of an equal search."""
         until, miss = self._known.get(search, (0.0, None))
         if miss is None:
-            return
+            return None
         if until < time.monotonic():
             del self._known[search]
-            return
-        raise NotPublished(
-            miss.code,
-            miss.message,
-            context=(*miss.context, "answer of less than ten minutes ago"),
-            hint=miss.hint,
-        )
+            return None
+        context = (*miss.context, "answer of less than ten minutes ago")
+        return NotPublished(miss.code, miss.message, context=context, hint=miss.hint)

@@ -1,13 +1,15 @@
 """Unpacks packages while they come: one pass, wanted members only, flat memory.
 
     package ─find_payload─► archive.py (libarchive) ─► extract.py (vmlinux, modules, System.map)
-                                                  └──► sources.py (the source tree)
+                                                  ├──► sources.py (the source tree)
+                                                  └──► listing.py (build IDs of all modules)
 
 A kind of package is told by its first bytes; it only has to say where its payload lies.
 """
 
 from kernsym.server.unpack.extract import Pass, extract
+from kernsym.server.unpack.listing import list_modules
 from kernsym.server.unpack.member_file import ExtractedFile
 from kernsym.server.unpack.sources import SourceTree, extract_sources
 
-__all__ = ["ExtractedFile", "Pass", "SourceTree", "extract", "extract_sources"]
+__all__ = ["ExtractedFile", "Pass", "SourceTree", "extract", "extract_sources", "list_modules"]

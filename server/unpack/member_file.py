@@ -72,7 +72,7 @@ def write_member(
     try:
         with (
             writing(target),
-            _content(member, archive, entry, allowance) as blocks,
+            content_of(member, archive, entry, allowance) as blocks,
             beside.open("wb") as file,
         ):
             for block in blocks:
@@ -95,7 +95,7 @@ def write_member(
 
 
 @contextlib.contextmanager
-def _content(
+def content_of(
     member: Member, archive: Archive, entry: Entry, allowance: Allowance
 ) -> Iterator[Iterable[memoryview]]:
     """The content of the current member, unpacked where it is packed once more."""

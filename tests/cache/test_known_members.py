@@ -1,0 +1,81 @@
+"""Build IDs that are known though they are not held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kernsym.cache import FileRole, KnownKernel, Member, Store
+from tests.cache.test_file_index import EXT4, FILES, VMLINUX, publish
+from tests.cache.test_store import BANNER, KERNEL
+
+XFS = "cc" * 20
+KNOWN = KnownKernel(
+    key=KERNEL.key, banner=BANNER, build_id=VMLINUX, modules={EXT4: "ext4"}, listed=("a.deb",)
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(tmp_path / "store")) as store:
+        yield store
+
+
+def member(module: str) -> Member:
+    return Member(banner=BANNER, kernel_build_id=VMLINUX, module=module)
+
+
+def test_what_is_remembered_is_found(store: Store) -> None:
+    assert store.known.find(EXT4) is None
+    store.known.remember(KNOWN)
+    assert store.known.find(EXT4) == member("ext4")
+    assert store.known.find(VMLINUX) == member("")
+    assert store.known.find(XFS) is None
+    assert store.known.read(KERNEL.key) == KNOWN
+
+
+def test_more_is_added_to_what_is_known(store: Store) -> None:
+    store.known.remember(KNOWN)
+    store.known.remember(replace(KNOWN, modules={XFS: "xfs"}, listed=("b.deb",)))
+    known = store.known.read(KERNEL.key)
+    assert known is not None and known.modules == {EXT4: "ext4", XFS: "xfs"}
+    assert known.listed == ("a.deb", "b.deb")
+    assert (store.known.find(EXT4), store.known.find(XFS)) == (member("ext4"), member("xfs"))
+
+
+def test_another_build_of_the_same_name_replaces_it(store: Store) -> None:
+    store.known.remember(KNOWN)
+    store.known.remember(replace(KNOWN, banner="another", modules={XFS: "xfs"}))
+    assert store.known.find(EXT4) is None
+    found = store.known.find(XFS)
+    assert found is not None and found.banner == "another"
+
+
+def test_a_kernel_that_is_removed_stays_known(store: Store) -> None:
+    published = publish(store, *FILES)
+    assert store.known.find(EXT4) is None, "it is held"
+    store.remove(published)
+    assert store.known.find(EXT4) == member("ext4")
+    assert store.known.find(VMLINUX) == member("")
+    known = store.known.read(KERNEL.key)
+    assert known is not None and known.listed == (), "of its package not every module was seen"
+
+
+def test_its_index_is_made_again(store: Store) -> None:
+    store.known.remember(KNOWN)
+    store.close()
+    for path in (store.root / "index").glob("known-*"):
+        path.unlink()
+    with closing(Store(store.root)) as again:
+        assert again.known.find(EXT4) is None
+        again.mend_index()
+        assert again.known.find(EXT4) == member("ext4")
+
+
+def test_only_modules_are_taken_from_a_manifest(store: Store) -> None:
+    published = publish(store, *FILES, replace(FILES[0], role=FileRole.STRIPPED, path="root/b"))
+    assert KnownKernel.of(published).modules == {EXT4: "ext4"}

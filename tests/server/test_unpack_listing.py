@@ -1,0 +1,66 @@
+"""Build IDs of a package's modules, from a pass that writes nothing."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from kernsym.distros import Refused
+from kernsym.server.unpack import list_modules
+from kernsym.server.unpack.listing import find_note
+from tests.deb_writer import COMPRESSIONS, Member, deb
+from tests.elf_writer import module, note, vmlinux
+from tests.server.unpacking import LAYOUT, MODULES, VMLINUX, Bytes
+
+MEMBERS: list[Member] = [
+    (f"./{VMLINUX}", vmlinux()),
+    (f"./{MODULES}/fs/ext4/ext4.ko", module("aa" * 20, b"ext4" * 1000) + bytes(1_000_000)),
+    (f"./{MODULES}/net/nf-conntrack.ko", module("bb" * 20)),
+    ("./usr/share/doc/copyright", b"GPL-2"),
+]
+LISTED = {"aa" * 20: "ext4", "bb" * 20: "nf_conntrack"}
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+def test_every_module_is_listed(suffix: str) -> None:
+    assert list_modules(Bytes(deb(MEMBERS, suffix)), LAYOUT) == LISTED
+
+
+def test_modules_that_are_packed_once_more_are_too() -> None:
+    packed = (f"./{MODULES}/fs/xfs.ko.gz", gzip.compress(module("cc" * 20)))
+    assert list_modules(Bytes(deb([*MEMBERS, packed])), LAYOUT) == LISTED | {"cc" * 20: "xfs"}
+
+
+def test_a_module_without_a_build_id_is_passed_over() -> None:
+    plain = (f"./{MODULES}/fs/xfs.ko", b"\x7fELF nothing here")
+    assert list_modules(Bytes(deb([*MEMBERS, plain])), LAYOUT) == LISTED
+
+
+def test_it_can_be_stopped() -> None:
+    assert list_modules(Bytes(deb(MEMBERS)), LAYOUT, stop=lambda: True) is None
+
+
+def test_a_damaged_package_is_refused() -> None:
+    content = bytearray(deb(MEMBERS))
+    content[-40] ^= 1
+    with pytest.raises(Refused):
+        list_modules(Bytes(bytes(content)), LAYOUT)
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (note(b"GNU", 3, bytes(range(20))), bytes(range(20)).hex()),
+        (note(b"GNU", 3, bytes(range(20)), ">"), bytes(range(20)).hex()),
+        (note(b"GNU", 3, bytes(range(16))), bytes(range(16)).hex()),
+        (note(b"Linux", 3, bytes(20)) + note(b"GNU", 3, b"\xab" * 20), "ab" * 20),
+        (note(b"GNU", 1, bytes(16)), None),
+        (b"xx" + note(b"GNU", 3, bytes(20)), None),
+        (note(b"GNU", 3, bytes(20))[:-1], None),
+        (b"", None),
+    ],
+    ids=["little", "big", "md5", "second", "other type", "odd place", "cut", "empty"],
+)
+def test_a_note(head: bytes, found: str | None) -> None:
+    assert find_note(head) == found
