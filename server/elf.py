@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import NoteSection
 
 from kernsym.distros import Refused
+from kernsym.server.elf_notes import notes
 
 _Answer = TypeVar("_Answer")
 
 # The longest build ID that linkers write is a SHA-1; some hand-made ones are longer.
 _MOST_BUILD_ID_DIGITS = 64
+_BUILD_ID = 3  # NT_GNU_BUILD_ID
 
 
 def build_id(path: Path) -> str | None:
@@ -24,7 +26,11 @@ def build_id(path: Path) -> str | None:
     It is the note of owner `GNU`, type 3: the notes of a vmlinux begin with others.
     Raises `Refused` (`elf-unreadable`).
     """
-    return _ask(path, _build_id)
+    with _reading(path) as file:
+        for owner, kind, content in notes(file):
+            if owner == b"GNU" and kind == _BUILD_ID:
+                return content.hex() if 8 <= 2 * len(content) <= _MOST_BUILD_ID_DIGITS else None
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +59,21 @@ def section(path: Path, name: str) -> bytes | None:
 
 
 def _ask(path: Path, question: Callable[[ELFFile], _Answer]) -> _Answer:
+    with _reading(path) as file:
+        return question(ELFFile(file))
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:
         try:
-            return question(ELFFile(file))
+            yield file
         except Exception as error:  # the library raises anything at all on hostile files
             raise Refused(
                 "elf-unreadable",
                 f"{path.name} is not an ELF file that can be read",
                 context=(f"file  {path}", f"{type(error).__name__}: {error}"),
             ) from error
-
-
-def _build_id(elf: ELFFile) -> str | None:
-    for notes in elf.iter_sections(type="SHT_NOTE"):
-        assert isinstance(notes, NoteSection)
-        for note in notes.iter_notes():
-            if note["n_name"] == "GNU" and note["n_type"] in ("NT_GNU_BUILD_ID", 3):
-                digits: str = note["n_descdata"].hex()
-                return digits if 8 <= len(digits) <= _MOST_BUILD_ID_DIGITS else None
-    return None
 
 
 def _debug_link(elf: ELFFile) -> DebugLink | None:

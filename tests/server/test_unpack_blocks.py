@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import lzma
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from kernsym.server.growing import GrowingFile
 from kernsym.server.unpack import extract
+from kernsym.server.unpack.archive import open_archive
 from kernsym.server.unpack.blocks import find_blocks, unpacked_in_order
 from kernsym.server.unpack.deb import Payload
 from tests.deb_writer import ar, tar
@@ -154,3 +157,17 @@ def test_a_reader_that_leaves_ends_the_decoders() -> None:
         assert len(next(pieces)) == SIZE
         assert threading.active_count() > before
     assert threading.active_count() == before
+
+
+def test_what_was_read_is_let_go_at_once() -> None:
+    """ctypes.cast would keep every piece until the next collection of garbage."""
+    pieces = [bytes((number,)) * 512 for number in range(1, 40)]
+    before = [sys.getrefcount(piece) for piece in pieces]
+    gc.disable()
+    try:
+        with open_archive(iter(pieces), format_name="raw", filter_name="none") as archive:
+            next(archive.entries())
+            assert sum(map(len, archive.blocks())) == 512 * len(pieces)
+        assert [sys.getrefcount(piece) for piece in pieces] == before
+    finally:
+        gc.enable()
