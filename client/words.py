@@ -10,10 +10,11 @@ _MACHINE = (
     r"x86_64|i[3-6]86|aarch64|arm\w+|ppc(?:64)?(?:le)?|s390x?|riscv64|mips\w*|ia64|loongarch64"
 )
 _RELEASE = r"[0-9]+\.[0-9]+[0-9A-Za-z.+~_-]*"
-# GNU's uname repeats the machine (processor, platform) where it knows them.
+# GNU's uname repeats the machine (processor, platform) where it knows them; Debian's greeting ends
+# with it.
 _UNAME_A = re.compile(
     rf"(?<!\S)Linux \S+ (?P<release>{_RELEASE}) (?P<version>#[0-9].*?) (?P<machine>{_MACHINE})"
-    rf"(?: (?:{_MACHINE}|unknown|\S*Intel\S*|\S*AMD\S*))* GNU/Linux"
+    rf"(?: (?:{_MACHINE}|unknown|\S*Intel\S*|\S*AMD\S*))*(?: GNU/Linux|\s*\Z)"
 )
 # What a kernel prints of itself with every trace (dump_stack_print_info); Debian adds its version,
 # which is whole when a blank follows.

@@ -10,7 +10,7 @@ from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
 from kernsym.distros.formats import rpm_sources
-from kernsym.distros.formats.el_builders import builder_of
+from kernsym.distros.formats.el_builders import Builder, builder_of
 from kernsym.distros.formats.rpm_names import ARCH, NUMBERS, debuginfo_layout, match_name, rpm
 
 _UNAME = re.compile(
@@ -35,10 +35,7 @@ def recognise(evidence: Evidence) -> Claim | None:
             return None
         return _local(f"{evidence.release} is not a name that Amazon gives", evidence.release)
     builder = builder_of(evidence.banner)
-    if builder and not (
-        builder.trusted
-        and (_HOST.fullmatch(builder.host) or (builder.cut and _HOST_CUT.fullmatch(builder.host)))
-    ):
+    if builder and not (builder.trusted and _is_host(builder)):
         return _local(f"it was built by {builder.text}", builder.text)
     kernel = Kernel(
         distro="amazon",
@@ -51,6 +48,11 @@ def recognise(evidence: Evidence) -> Claim | None:
     proof = (f"amzn{name['release']}", *((builder.text,) if builder else ()))
     reason = f"{evidence.release} is a name of Amazon Linux {name['release']}'s"
     return Claim(kernel=kernel, reason=reason, evidence=proof)
+
+
+def _is_host(builder: Builder) -> bool:
+    pattern = _HOST_CUT if builder.cut else _HOST
+    return builder.hidden or pattern.fullmatch(builder.host) is not None
 
 
 def _local(reason: str, word: str) -> Claim:

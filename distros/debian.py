@@ -8,27 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from kernsym.distros.core.banner import Banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
+from kernsym.distros.core.masked import built_by
 from kernsym.distros.core.package import Package, PackageRef, Role
 from kernsym.distros.formats import apt_archive, deb_images, listing, snapshot
 from kernsym.distros.formats.deb_ports import port_of_flavour
+from kernsym.distros.formats.debian_releases import ALIASES, CODENAMES, LINES
 
 _BUILDER = "debian-kernel@lists.debian.org"
 _LOCAL = "a local build"
 
-_CODENAMES = {
-    "4": "etch", "5": "lenny", "6": "squeeze", "7": "wheezy", "8": "jessie", "9": "stretch",
-    "10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie", "14": "forky",
-    "15": "duke",
-}  # fmt: skip
-_ALIASES = ("stable", "oldstable", "oldoldstable", "testing", "unstable", "sid", "experimental")
-# The kernel that a release is made with; one between two was on the way to the later release.
-_LINES = {
-    (2, 6, 18): "4", (2, 6, 26): "5", (2, 6, 32): "6", (3, 2): "7", (3, 16): "8", (4, 9): "9",
-    (4, 19): "10", (5, 10): "11", (6, 1): "12", (6, 12): "13",
-}  # fmt: skip
 _FIRST_WITH_DEBUG = (2, 6, 27)  # lenny's 2.6.26 has no -dbg packages, squeeze's 2.6.32 has them
 _NEWEST_ARCHIVED = 10  # releases up to here are on archive.debian.org alone
 
@@ -112,7 +104,7 @@ def _with_version(evidence: Evidence, version: re.Match[str], said: str) -> Clai
     if name["line"] != version["line"]:
         return _local(f"{evidence.release} and {said} contradict each other", said)
     banner = evidence.banner
-    if banner and banner.builder and not _is_genuine(banner.builder, banner.mark):
+    if banner and banner.builder and not _is_genuine(banner):
         return _local(f"it was built by {banner.builder}, not by Debian", banner.builder)
     if banner and banner.complete and "Debian" not in banner.compiler:
         return _local("it was not built with Debian's compiler", banner.compiler)
@@ -131,7 +123,8 @@ def _with_version(evidence: Evidence, version: re.Match[str], said: str) -> Clai
 
 def _without_version(evidence: Evidence, builder: str, compiler: str) -> Claim | None:
     """The verdict on evidence that does not say `Debian <version>`."""
-    if builder and builder != _BUILDER:
+    banner = evidence.banner
+    if banner and builder and not built_by(banner, _BUILDER):
         if "Debian" not in compiler:
             return None
         return _local(f"only its compiler is Debian's, it was built by {builder}", builder)
@@ -151,10 +144,11 @@ def _local(reason: str, word: str) -> Claim:
     return Claim(unsupported=_LOCAL, reason=f"{_LOCAL} or a derivative: {reason}", evidence=(word,))
 
 
-def _is_genuine(builder: str, mark: str) -> bool:
+def _is_genuine(banner: Banner) -> bool:
     """Before 3.2 the uploader's own address stands there, behind the mark of Debian's tools."""
-    user, _, host = builder.partition("@")
-    return builder == _BUILDER or (bool(mark) and user != "root" and "." in host)
+    user, _, host = banner.builder.partition("@")
+    uploaded = bool(banner.mark) and user != "root" and "." in host
+    return uploaded or built_by(banner, _BUILDER)
 
 
 def _release(version: re.Match[str], name: re.Match[str]) -> str:
@@ -162,13 +156,13 @@ def _release(version: re.Match[str], name: re.Match[str]) -> str:
     if version["backport"]:
         number = int(version["backport"])
         release = str(number // 10 if number >= 40 else number)  # bpo70: wheezy, bpo8: jessie
-        return release if release in _CODENAMES else ""
+        return release if release in CODENAMES else ""
     if version["experimental"]:
         return "experimental"
     if version["codename"]:
-        return next(number for number, word in _CODENAMES.items() if word == version["codename"])
+        return next(number for number, word in CODENAMES.items() if word == version["codename"])
     line = _numbers(version["line"])
-    later = (release for first, release in _LINES.items() if line <= first)
+    later = (release for first, release in LINES.items() if line <= first)
     return version["update"] or name["series"] or next(later, "")
 
 
@@ -204,7 +198,7 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     built-in ones have the origin `built in`; snapshot.debian.org is the last.
     """
     usual, security = _suites(kernel)
-    ours = {*_CODENAMES.values(), *_ALIASES}
+    ours = {*CODENAMES.values(), *ALIASES}
     mirrors = apt_archive.mirrors(
         [source for source in given if source.distro != "*" or source.component == "main"],
         distro="debian", ours=ours, usual=usual, security=security, keyring=_KEYRING,
@@ -215,17 +209,17 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
 def _suites(kernel: Kernel) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The suites that may hold a kernel, likely ones first: of the archive, and of security."""
     line = _numbers(_line(kernel))
-    codename = _CODENAMES.get(kernel.release)
+    codename = CODENAMES.get(kernel.release)
     if codename and "bpo" in kernel.version:
         return (f"{codename}-backports",), ()
-    if line <= max(_LINES) and _LINES.get(line) != kernel.release:
+    if line <= max(LINES) and LINES.get(line) != kernel.release:
         return (), ()  # an upload to unstable of years ago: only the snapshots keep it
     if codename is None:
         return ("experimental", "sid"), ()
     old = int(kernel.release) <= _NEWEST_ARCHIVED
     security = (f"{codename}/updates" if old else f"{codename}-security",)
     stable = (codename, f"{codename}-updates", f"{codename}-proposed-updates")
-    return (stable if line in _LINES else ("sid", *stable, "experimental")), security
+    return (stable if line in LINES else ("sid", *stable, "experimental")), security
 
 
 def _built_in(

@@ -42,6 +42,7 @@ _VARIANTS = frozenset({
 _UNMARKED = {"2.6.5-1.358": "2", "2.6.9-1.667": "3"}
 _FIRST_WITH_DEBUG = 4  # of the years before no debuginfo packages are known
 _FIRST_WITH_COMMON = 6
+_FIRST_WITH_XEN_APART = 7
 _FIRST_WITH_SHA256 = 11
 _FIRST_COMMON_BY_ARCH = 11
 
@@ -61,6 +62,11 @@ def recognise(evidence: Evidence) -> Claim | None:
         return _local(f"it was built by {foreign}", foreign)
     builder = evidence.banner.builder if evidence.banner else ""
     kernel = _kernel(name, evidence)
+    if kernel.flavour.startswith("xen") and int(kernel.release) >= _FIRST_WITH_XEN_APART:
+        reason = (
+            f"{evidence.release} is of Fedora's package for Xen, of which no debuginfo is known"
+        )
+        return Claim(reason=reason, evidence=(evidence.release,))
     proof = (name["tag"].strip("._"), *((builder,) if builder else ()))
     reason = f"{evidence.release} is a name of Fedora {kernel.release}'s"
     return Claim(kernel=kernel, reason=reason, evidence=proof)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
+from kernsym.distros.core.masked import built_by
 from kernsym.distros.core.package import Package, Role
 from kernsym.distros.formats import rpm_sources
 from kernsym.distros.formats.rpm_names import NUMBERS, debuginfo_layout, match_name, rpm, rpm_arch
@@ -29,7 +30,7 @@ def recognise(evidence: Evidence) -> Claim | None:
         if words or re.search(r"\.ph[1-9]\b", evidence.release):
             return _no_name(evidence.release, words)
         return None
-    if builder and not _is_ours(builder, evidence):
+    if evidence.banner and builder and not built_by(evidence.banner, _BUILDER):
         reason = f"a local build or a rebuild: it was built by {builder}"
         return Claim(unsupported="a local build", reason=reason, evidence=(builder,))
     kernel = Kernel(
@@ -42,11 +43,6 @@ def recognise(evidence: Evidence) -> Claim | None:
     )
     reason = f"{evidence.release} is a name of Photon OS {name['release']}'s"
     return Claim(kernel=kernel, reason=reason, evidence=(f"ph{name['release']}", *words))
-
-
-def _is_ours(builder: str, evidence: Evidence) -> bool:
-    cut = evidence.banner is not None and f"{builder})" not in evidence.banner.raw
-    return builder == _BUILDER or (cut and _BUILDER.startswith(builder.rstrip(".>…")))
 
 
 def _no_name(release: str, words: tuple[str, ...]) -> Claim:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Fingerprint, Kernel
 from kernsym.distros.core.layout import Layout
+from kernsym.distros.core.masked import built_by
 from kernsym.distros.formats import suse_repositories
 from kernsym.distros.formats.suse_packages import (
     FIRST_WITH_COUNTER,
@@ -42,7 +43,7 @@ _UNAME = re.compile(
 # Until then the folder of the sources has the version alone in its name.
 _SOURCES_NAMED_BY_RELEASE = (3, 12)
 # Every kernel that the Open Build Service made says so, of whatever project it is.
-_BUILDER = re.compile(r"geeko(?:@|_at_| at | ?[\[(]at[\])] ?)buildhost")
+_BUILDER = "geeko@buildhost"
 _COMPILER = re.compile(r"SUSE ?Linux|openSUSE", re.IGNORECASE)
 _COMMIT = re.compile(r"\((?P<commit>[0-9a-f]{7})\)\s*\Z")
 _OF_A_PROJECT = re.compile(r"\.g[0-9a-f]{7,}\b|-rc[0-9]|-git[0-9]")
@@ -58,13 +59,13 @@ def recognise(evidence: Evidence) -> Claim | None:
     """Certain when the build service or the commit in the version shows, and a product has it."""
     banner = evidence.banner
     builder, compiler = (banner.builder, banner.compiler) if banner else ("", "")
-    genuine = _BUILDER.fullmatch(builder)
+    genuine = banner is not None and built_by(banner, _BUILDER)
     commit = _COMMIT.search(evidence.version)
     if builder and not genuine:
         said = _COMPILER.search(compiler)
         reason = f"only its compiler is SUSE's, it was built by {builder}"
         return _unsupported(_LOCAL, reason, builder) if said else None
-    proof = tuple(found[0] for found in (genuine, commit) if found)
+    proof = (*((builder,) if genuine else ()), *((commit[0],) if commit else ()))
     name = _UNAME.fullmatch(evidence.release)
     if name is None or name["flavour"] not in FLAVOURS:
         return _of_somebody(evidence.release) if proof else None

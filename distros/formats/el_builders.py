@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from kernsym.distros.core.banner import Banner
+from kernsym.distros.core.masked import AT, is_hidden, may_be_user
 
 # Build systems use these accounts; root and people build for themselves.
 _USERS = ("mockbuild", "brewbuilder", "bhcompile", "builder", "buildcentos", "kojibuilder")
@@ -43,10 +44,7 @@ _CUT_HOSTS = (
 # Machines of people inside Red Hat, not of its build system; until 2005 that ran there too.
 _NOT_BUILDING = re.compile(r"\.(?:lab|usersys|users|devel|hosts|ctm)\.")
 _ANONYMOUS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{12}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_HIDDEN = re.compile(r"[x.*]*")  # by an archive of mails, or a page
 _ANONYMOUS_CUT = re.compile(r"[0-9a-f]{6,31}")
-# The at sign, or what is put in its place against collectors of addresses.
-_AT = re.compile(r"@|_at_| at | ?[\[(]at[\])] ?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +52,8 @@ class Builder:
     """`text` as it stands there; `user` and `host`, "" when cut; `cut`: the line ends in it.
 
     `distro`: whose host it is, None when it is nobody's.  `anonymous`: the host is a hash or an
-    address, as several distributions have them, or hidden.  `trusted`: the account is of a build
-    system.
+    address, as several distributions have them, or `hidden` by an archive of mails.  `trusted`:
+    the account is of a build system.
     """
 
     text: str
@@ -64,21 +62,21 @@ class Builder:
     cut: bool
     distro: str | None
     anonymous: bool
+    hidden: bool
     trusted: bool
 
 
 def builder_of(banner: Banner | None) -> Builder | None:
     """The builder that a banner names; None when it names none."""
     text = (banner.builder or banner.compiler) if banner else ""
-    at = _AT.search(text)
-    if banner is None or at is None or not text[: at.start()].isalnum():
+    at = AT.search(text)
+    if banner is None or at is None or not text[: at.start()].removesuffix("...").isalnum():
         return None
     # A wrapped line has blanks in it that were not there.
     cut = f"{text})".replace(" ", "") not in banner.raw.replace(" ", "")
     user, host = text[: at.start()], text[at.end() :].replace(" ", "").rstrip(".>…" if cut else "")
     distro = "centos" if user == "buildcentos" else _owner(user, host, cut)
-    hidden = _ANONYMOUS.fullmatch(host) or _HIDDEN.fullmatch(host)
-    numbered = hidden or (cut and _ANONYMOUS_CUT.fullmatch(host))
+    numbered = _ANONYMOUS.fullmatch(host) or (cut and _ANONYMOUS_CUT.fullmatch(host))
     early_alma = user == "root" and _CLOUDLINUX.fullmatch(host)
     return Builder(
         text=text,
@@ -86,8 +84,9 @@ def builder_of(banner: Banner | None) -> Builder | None:
         host=host,
         cut=cut,
         distro=distro,
-        anonymous=bool(numbered) and distro is None,
-        trusted=user in _USERS or bool(early_alma),
+        anonymous=bool(numbered or is_hidden(host)) and distro is None,
+        hidden=is_hidden(host),
+        trusted=any(may_be_user(user, one) for one in _USERS) or bool(early_alma),
     )
 
 

@@ -155,7 +155,10 @@ def _possible(name: ElName) -> tuple[str, ...]:
     if name.major in ("3", "4"):
         return ("rhel", "centos")
     if name.major in ("5", "6", "7"):
-        return ("oracle",) if name.tail else ("rhel", "centos", "oracle")
+        if not name.tail:
+            return ("rhel", "centos", "oracle")
+        # CentOS has one such name too: 2.6.32-431.1.2.0.1.el6.
+        return ("oracle", "centos") if name.major == "6" else ("oracle",)
     if name.tail:
         return ("rocky", "oracle")
     if name.between or (name.major in ("9", "10") and "_" not in name.version):

@@ -88,6 +88,7 @@ UNAME = (
         (UNAME, Outcome.IDENTIFIED, "6.1.76-1"),
         (f"$ uname -a: {UNAME}", Outcome.IDENTIFIED, "6.1.76-1"),
         ("6.1.0-18-amd64", Outcome.AMBIGUOUS, None),
+        (UNAME.removesuffix(" GNU/Linux"), Outcome.IDENTIFIED, "6.1.76-1"),
         ("linux-image-6.1.0-18-amd64-dbg_6.1.76-1_amd64.deb", Outcome.IDENTIFIED, "6.1.76-1"),
         ("linux-image-6.1.0-18-amd64_6.1.76-1_amd64.deb", Outcome.IDENTIFIED, "6.1.76-1"),
         ("linux-image-6.1.0-18-amd64-dbg_5.10.76-1_amd64.deb", Outcome.UNKNOWN, None),
