@@ -52,12 +52,13 @@ def _follow(
             request = replace(request, modules=list_modules(folder / event.path))
             api.symbols(request)
         else:
-            _tell(event, reporter)
+            tell(event, reporter)
     reporter.end_progress()
     return request
 
 
-def _tell(event: Event, reporter: Reporter) -> None:
+def tell(event: Event, reporter: Reporter) -> None:
+    """Show an event of a job.  Raises what it failed with."""
     if event.kind is EventKind.STAGE:
         reporter.line(event.stage, event.text)
     elif event.kind is EventKind.PROGRESS and event.done is not None:

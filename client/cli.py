@@ -22,6 +22,8 @@ _COMMANDS = {
     "fetch": ("fetch", "Bring a kernel's symbols here."),
     "crash": ("crash", "All of it, then crash."),
     "serve": ("serve", "Run the server."),
+    "jobs": ("jobs", "What a server is bringing, and what it brought."),
+    "token": ("token", "Who may ask a server for what."),
     "ls": ("store", "What the store holds."),
     "show": ("store", "One kernel of the store, file by file."),
     "rm": ("store", "Remove a kernel from the store."),

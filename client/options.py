@@ -43,6 +43,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[F], F]:
 _PATH = click.Path(path_type=Path)
 _OPTIONS = (
     _option("--server", metavar="URL", help="Use this server [KERNSYM_URL]."),
+    _option("--token-file", metavar="FILE", type=_PATH, help="Its token [KERNSYM_TOKEN]."),
     _option("--store", metavar="DIR", type=_PATH, help="Keep symbols here [KERNSYM_STORE]."),
     _option("--config", metavar="FILE", type=_PATH, help="Configuration [KERNSYM_CONFIG]."),
     _option("--json", is_flag=True, help="Answer in JSON."),

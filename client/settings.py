@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernsym.client.output import Reporter
+from kernsym.distros import Unusable
 
 if TYPE_CHECKING:
     from kernsym.client.server_api import ServerApi
+
+_CLIENT_KEYS = ("server", "token_file", "ca")
+_PATIENCE_SECONDS = 30.0  # with a shared server that is started anew
 
 
 @dataclass(slots=True)
@@ -23,6 +27,7 @@ class Settings:
     """
 
     server: str | None = None
+    token_file: Path | None = None
     store: Path | None = None
     config: Path | None = None
     json: bool = False
@@ -51,7 +56,34 @@ class Settings:
         return Path(named).absolute() if named else None
 
     def server_url(self) -> str | None:
-        return self.server or os.environ.get("KERNSYM_URL") or None
+        return self.server or os.environ.get("KERNSYM_URL") or self._client_table().get("server")
+
+    def token(self) -> str | None:
+        """What a server is shown.  Raises `Unusable` (`token-unreadable`)."""
+        if self.token_file is None and (token := os.environ.get("KERNSYM_TOKEN")):
+            return token
+        named = self.token_file or self._client_table().get("token_file")
+        if named is None:
+            return None
+        try:
+            return Path(named).expanduser().read_text().strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unusable("token-unreadable", f"no token in {named}: {error}") from error
+
+    def _client_table(self) -> dict[str, str]:
+        """`[client]` of the configuration.  Raises `Unusable` (`config-broken`)."""
+        found = self.table().get("client", {})
+        if not isinstance(found, dict) or not all(
+            isinstance(value, str) for value in found.values()
+        ):
+            raise Unusable("config-broken", "[client] holds something that is no text")
+        if unknown := found.keys() - _CLIENT_KEYS:
+            raise Unusable(
+                "config-broken",
+                f"[client] has the unknown key {min(unknown)}",
+                hint=f"known: {', '.join(_CLIENT_KEYS)}",
+            )
+        return found
 
     def reporter(self) -> Reporter:
         return Reporter(quiet=self.quiet, verbose=self.verbose, moving=not self.no_progress)
@@ -62,7 +94,9 @@ class Settings:
         from kernsym.client.server_api import ServerApi
 
         if url := self.server_url():
-            yield ServerApi(url, os.environ.get("KERNSYM_TOKEN"))
+            named = self._client_table().get("ca")
+            authority = Path(named).expanduser() if named else None
+            yield ServerApi(url, self.token(), authority=authority, patience=_PATIENCE_SECONDS)
             return
         from kernsym.client.embedded import embedded_server
 

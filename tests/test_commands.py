@@ -50,6 +50,8 @@ def test_identify_speaks_the_contract(kernsym: Kernsym, mirror: UpstreamServer) 
         (("show", "nothing"), 4, "not-held"),
         (("fetch", BANNER.replace(KERNEL.version, KERNEL.version + "9")), 4, "not-published"),
         (("--offline", "fetch", BANNER), 5, "offline"),
+        (("jobs",), 2, "server-needed"),
+        (("token", "list"), 2, "tokens-file-unknown"),
         (("--server", "http://127.0.0.1:9", "ls"), 5, "server-unreachable"),
         (("fetch", BANNER.replace("#1 SMP", "#2 SMP")), 6, "vmlinux-mismatch"),
     ],
@@ -110,3 +112,21 @@ def test_the_store_commands(kernsym: Kernsym) -> None:
     assert len(links) == 2 and all(link.resolve().is_file() for link in links)
     assert "removed" in kernsym("rm", KERNEL.key).stderr
     assert kernsym("ls").stdout == "" and not list(kernsym.store.glob(".build-id/*/*"))
+
+
+def test_tokens_are_shown_once_and_revoked(kernsym: Kernsym) -> None:
+    config = Path(kernsym.environment["KERNSYM_CONFIG"])
+    file = kernsym.home / "tokens"
+    config.write_text(config.read_text() + f'[server]\ntokens_file = "{file}"\n')
+    made = kernsym("token", "new", "--role", "fetch", "--expires", "90d", "--comment", "CI")
+    words = made.stdout.strip()
+    assert words.startswith("kernsym_") and words not in made.stderr
+    assert words not in file.read_text() and file.stat().st_mode & 0o777 == 0o600
+    listed = json.loads(kernsym("--json", "token", "list").stdout)
+    assert (listed["role"], listed["comment"]) == ("fetch", "CI") and "token" not in listed
+    assert f"{listed['id']}  fetch  until " in kernsym("token", "list").stdout
+    assert listed["id"] in kernsym("token", "revoke", listed["id"]).stderr
+    assert kernsym("token", "list").stdout == ""
+    again = kernsym("token", "revoke", listed["id"], status=1)
+    assert "error[no-such-token]" in again.stderr
+    kernsym("token", "new", "--role", "fetch", "--expires", "soon", status=2)
