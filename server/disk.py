@@ -32,6 +32,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turns a failed write to `path` into `Unusable` (`disk-full` or `store-unwritable`)."""
     try:
         yield
+    except InterruptedError:
+        raise  # somebody gave up, no disk did
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise Unusable(

@@ -11,6 +11,7 @@ from kernsym.server.config import ServerConfig
 from kernsym.server.systemd import inherited_sockets
 
 BACKLOG = 1024
+_OTHER_FILES = 128  # the store's index, jobs, mirrors, and what Python has open
 
 
 def listening_sockets(config: ServerConfig) -> list[socket.socket]:
@@ -46,6 +47,12 @@ def allow_many_files() -> None:
     """Use as many descriptors as the process may: every connection is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def most_connections() -> int:
+    """How many a process can have at once: each may also send a file."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max((most - _OTHER_FILES) // 2, 1)
 
 
 def _own_sockets(host: str, port: int) -> list[socket.socket]:

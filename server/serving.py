@@ -12,7 +12,7 @@ from aiohttp import web
 
 from kernsym.server import systemd
 from kernsym.server.config import ServerConfig
-from kernsym.server.listening import BACKLOG
+from kernsym.server.listening import BACKLOG, most_connections
 from kernsym.server.reload import Reload
 from kernsym.server.request_log import Observer, observing
 
@@ -41,17 +41,58 @@ async def serve(
         keepalive_timeout=config.options.idle_seconds,
         shutdown_timeout=config.options.shutdown_seconds,
     )
+    listeners: list[asyncio.Server] = []
     await runner.setup()
     try:
         for each in sockets:
-            # asyncio accepts as many connections in a row as it is told the backlog is: one leaves
-            # the next to another process.
-            await web.SockSite(runner, each, backlog=1 if shared else BACKLOG).start()
-            each.listen(BACKLOG)
+            listeners.append(await _listen(runner, each, shared=shared))
         started()
         await stopped.wait()
     finally:
+        for listener in listeners:
+            listener.close()
         await runner.cleanup()
+
+
+async def _listen(
+    runner: web.AppRunner, listening: socket.socket, *, shared: bool
+) -> asyncio.Server:
+    """Accept connections, as long as there are descriptors for them and what they ask for."""
+    most = most_connections()
+    full = False
+
+    def connected() -> asyncio.Protocol:
+        nonlocal full
+        assert runner.server is not None
+        if len(runner.server.connections) < most:
+            full = False
+            return runner.server()
+        if not full:
+            log.warning("%d connections are open, more are turned away", most)
+            full = True
+        return _TurnAway()
+
+    listener = await asyncio.get_running_loop().create_server(
+        connected,
+        sock=listening,
+        # asyncio accepts as many connections in a row as it is told the backlog is: one leaves the
+        # next to another process.
+        backlog=1 if shared else BACKLOG,
+    )
+    listening.listen(BACKLOG)
+    return listener
+
+
+class _TurnAway(asyncio.Protocol):
+    """Tells a client to come again later."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        transport.close()
 
 
 def stop_at(stopped: asyncio.Event, *signals: signal.Signals) -> None:

@@ -250,7 +250,8 @@ class Symbols:
 
         with contextlib.ExitStack() as held:
             lock = self._store.lock(job.kernel, job.part.value, on_wait=tell, stop=give_up)
-            await in_thread(lambda: held.enter_context(lock), stop=job.wanted.close)
+            with writing(self._store.folder(job.kernel)):
+                await in_thread(lambda: held.enter_context(lock), stop=job.wanted.close)
             yield
 
 
