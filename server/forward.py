@@ -15,6 +15,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from kernsym.distros import CouldNotFindOut, KernsymError
+from kernsym.server.bodies import read_body
 from kernsym.server.request_log import REQUEST_ID_HEADER, request_id
 
 FETCHER = web.AppKey("fetcher", aiohttp.ClientSession)
@@ -63,7 +64,7 @@ async def _here_or_there(
 async def _forward(request: web.Request) -> web.StreamResponse:
     """The fetcher's answer to a request; asked for again when the fetcher ends before it answers
     somebody who only reads.  Once it has begun, a connection that is cut is cut here too."""
-    body = await request.read() if request.can_read_body else None
+    body = await read_body(request) if request.can_read_body else None
     for _ in range(_ATTEMPTS):
         try:
             async with request.app[FETCHER].request(

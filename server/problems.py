@@ -45,6 +45,7 @@ _STATUS_OF_CODE = {
     "file-too-large": 406,
     "precondition-failed": 412,
     "vmlinux-mismatch": 409,
+    "body-too-slow": 408,
     "not-ready": 503,
     "fetcher-away": 503,
     "no-space": 507,

@@ -75,9 +75,9 @@ async def _listen(
     listener = await asyncio.get_running_loop().create_server(
         connected,
         sock=listening,
-        # asyncio accepts as many connections in a row as it is told the backlog is: one leaves the
-        # next to another process.
-        backlog=1 if shared else BACKLOG,
+        # asyncio accepts as many connections in a row as it is told the backlog is, and counts them
+        # afterwards.  One leaves the next to another process.
+        backlog=1 if shared else 16,
     )
     listening.listen(BACKLOG)
     return listener

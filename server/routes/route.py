@@ -13,6 +13,7 @@ from aiohttp import web
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import Unusable
 from kernsym.server.access import OPEN_PATHS, require
+from kernsym.server.bodies import read_body
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class Body(Generic[T]):
                 hint="send it with Content-Type: application/json",
             )
         try:
-            body = msgspec.json.decode(await request.read(), type=self.kind)
+            body = msgspec.json.decode(await read_body(request), type=self.kind)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Unusable("body-invalid", f"the body is not as it should be: {error}") from error
         return await self.handle(request, body)
