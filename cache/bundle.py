@@ -45,13 +45,21 @@ class BundleFile:
 class Verification:
     """How vmlinux was checked against the evidence, before anything was published.
 
-    `by`: what was equal, of `banner`, `build-id`, `utsname`.  `banner` and `build_id` are the
+    `by`: what was equal, of `banner`, `build-id`, `utsname`; or `package` alone: no dump was seen,
+    its banner is of the kernel of a package that was named.  `banner` and `build_id` are the
     vmlinux's own.
     """
 
     by: tuple[str, ...]
     banner: str
     build_id: str | None
+
+    @property
+    def words(self) -> str:
+        """`by` for people."""
+        if self.by == ("package",):
+            return "its banner is of the kernel of the package that was named; no dump was compared"
+        return f"{' and '.join(self.by).replace('build-id', 'build ID')} equal the dump's"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

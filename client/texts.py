@@ -1,9 +1,12 @@
-"""Reads a file as text, if it is one."""
+"""What a word on the command line names: a text file, a package, or nothing that exists."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from kernsym.distros import identify_package
+
+_PACKAGES = (".deb", ".ddeb", ".rpm")
 _HEAD = 1 << 16
 
 
@@ -27,3 +30,11 @@ def exists(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def is_package(what: str) -> bool:
+    """Whether it is the name of a package of some kernel, which may also lie there as a file."""
+    path = Path(what)
+    if exists(path) and path.suffix not in _PACKAGES:
+        return False
+    return identify_package(path.name) is not None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
-from kernsym.distros.formats import el_family, el_names, rpm_sources
+from kernsym.distros.formats import el_family, el_names, rpm_files, rpm_sources
 
 _CURRENT = "https://repo.almalinux.org/almalinux"
 _VAULT = "https://vault.almalinux.org"
@@ -46,6 +46,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    named=rpm_files.named(recognise, el_names.packages),
     keyrings=rpm_sources.keyrings(
         "alma", "AlmaLinux-10", "AlmaLinux-9", "AlmaLinux-8", "AlmaLinux"
     ),

@@ -9,7 +9,7 @@ from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
-from kernsym.distros.formats import rpm_sources
+from kernsym.distros.formats import rpm_files, rpm_sources
 from kernsym.distros.formats.el_builders import Builder, builder_of
 from kernsym.distros.formats.rpm_names import ARCH, NUMBERS, debuginfo_layout, match_name, rpm
 
@@ -115,6 +115,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
+    named=rpm_files.named(recognise, packages),
     keyrings=rpm_sources.keyrings(
         "amazon-linux", "amazon-linux-2023", "amazon-linux-2", "amazon-ga"
     ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
-from kernsym.distros.formats import el_family, el_names, rpm_sources
+from kernsym.distros.formats import el_family, el_names, rpm_files, rpm_sources
 from kernsym.distros.formats.rpm_names import basearch
 
 # Whether these hosts still answer is not known; they are asked in this order.
@@ -41,6 +41,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    named=rpm_files.named(recognise, el_names.packages),
     crash_again=el_names.crash_again,
     weakly_signed=el_names.weakly_signed,
     # The debuginfo repositories of 6 and 7 are signed with keys of their own.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
-from kernsym.distros.formats import el_family, el_names, rpm_sources
+from kernsym.distros.formats import el_family, el_names, rpm_files, rpm_sources
 
 _CURRENT = "https://mirror.stream.centos.org"
 _KOJI = "https://kojihub.stream.centos.org/kojifiles/packages"
@@ -48,6 +48,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    named=rpm_files.named(recognise, el_names.packages),
     keyrings=rpm_sources.keyrings(
         "centos", "centosofficial", "CentOS-Official", "CentOS-Official-SHA256"
     ),

@@ -12,7 +12,7 @@ from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
-from kernsym.distros.formats import rpm_sources
+from kernsym.distros.formats import rpm_files, rpm_sources
 from kernsym.distros.formats.el_builders import builder_of
 from kernsym.distros.formats.rpm_names import (
     ARCH,
@@ -188,6 +188,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
+    named=rpm_files.named(recognise, packages),
     weakly_signed=weakly_signed,
     keyrings=rpm_sources.keyrings("fedora", "fedora"),
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.package import Package, Role
-from kernsym.distros.formats import el_family, el_names, rpm_sources
+from kernsym.distros.formats import el_family, el_names, rpm_files, rpm_sources
 from kernsym.distros.formats.el_builders import builder_of
 from kernsym.distros.formats.rpm_names import (
     ARCH,
@@ -117,6 +117,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    named=rpm_files.named(recognise, packages),
     crash_again=el_names.crash_again,
     weakly_signed=el_names.weakly_signed,
     build_id_differs=build_id_differs,

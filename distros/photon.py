@@ -10,7 +10,7 @@ from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.masked import built_by
 from kernsym.distros.core.package import Package, Role
-from kernsym.distros.formats import rpm_sources
+from kernsym.distros.formats import rpm_files, rpm_sources
 from kernsym.distros.formats.rpm_names import NUMBERS, debuginfo_layout, match_name, rpm, rpm_arch
 
 _BUILDER = "root@photon"
@@ -82,6 +82,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
+    named=rpm_files.named(recognise, packages),
     keyrings=(
         "/etc/pki/rpm-gpg/VMWARE-RPM-GPG-KEY-4096",
         "/etc/pki/rpm-gpg/VMWARE-RPM-GPG-KEY",

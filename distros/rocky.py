@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
-from kernsym.distros.formats import el_family, el_names, rpm_sources
+from kernsym.distros.formats import el_family, el_names, rpm_files, rpm_sources
 
 _PUB = "https://dl.rockylinux.org/pub/rocky"
 _VAULT = "https://dl.rockylinux.org/vault/rocky"
@@ -42,5 +42,6 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    named=rpm_files.named(recognise, el_names.packages),
     keyrings=rpm_sources.keyrings("rocky", "Rocky-10", "Rocky-9", "Rocky-8", "rockyofficial"),
 )

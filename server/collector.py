@@ -177,8 +177,7 @@ class Collector:
         verification = self._check(self._stripped or read_identity(path))
         self.source_prefix = source_prefix(path)
         self.verification = verification
-        same = " and ".join(verification.by).replace("build-id", "build ID")
-        self._job.stage("vmlinux", f"verified: {same} equal the dump's")
+        self._job.stage("vmlinux", f"verified: {verification.words}")
         self._job.vmlinux(f"{self._root.name}/{file.path}")
 
     def _check(self, identity: VmlinuxIdentity) -> Verification:

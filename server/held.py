@@ -24,7 +24,7 @@ def find_held(store: Store, fingerprint: Fingerprint) -> Bundle | None:
     to be it, and the fingerprint shows nothing that could tell its twin.
     """
     by_build_id = store.find_build_id(fingerprint.build_id) if fingerprint.build_id else None
-    if not fingerprint.banner and not fingerprint.release:
+    if not fingerprint.banner and not fingerprint.release and not fingerprint.package:
         return by_build_id.bundle if by_build_id else None
     kernel = identify(fingerprint).kernel
     named = store.bundle(kernel) if kernel and kernel.arch else None

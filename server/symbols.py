@@ -24,6 +24,7 @@ from kernsym.distros import (
     Role,
     catalog,
 )
+from kernsym.distros.formats.rpm_files import edition_of
 from kernsym.server.collector import Collector
 from kernsym.server.disk import writing
 from kernsym.server.held import find_held, kernels_of, packages_of_twin, require_same
@@ -142,11 +143,14 @@ class Symbols:
         not tell, a rebuild or another vendor's has the same.  Those of the same build as what was
         `accepted` come first."""
         known = await asyncio.to_thread(packages_of_twin, self._store, job.kernel)
+        named = edition_of(job.fingerprint.package or "")
 
         async def use(offer: Offer) -> PackageRef:
             collector.begin(offer.ref)
             if offer.ref.digest in known:
                 raise Refused("vmlinux-mismatch", "its vmlinux is held and is not the dump's")
+            if named and offer.ref.package.version != named:
+                raise Refused("package-mismatch", f"it is not the build {named}")
             try:
                 while not collector.satisfied():
                     offer = replace(offer, ref=await self._pass(job, offer, collector))
@@ -155,7 +159,7 @@ class Symbols:
                 raise
             return offer.ref
 
-        same = _build_of(accepted, held)
+        same = _build_of(accepted, held) or named
         return await self._packages.first_good(job, (role,), held, use, version=same)
 
     async def _pass(self, job: Job, offer: Offer, collector: Collector) -> PackageRef:

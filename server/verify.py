@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernsym.cache.bundle import Verification
-from kernsym.distros import Fingerprint, Kernel, Refused, catalog
+from kernsym.distros import Fingerprint, Kernel, Refused, catalog, identify
 from kernsym.server import elf
 
 # linux_banner (init/version.c) ends with a newline; its neighbours are format strings with `%`.
@@ -96,14 +96,17 @@ def check(
     Banner and build ID each prove it; where the dump shows both, both must be equal: an equal
     banner over another build ID is a rebuild, whose addresses may differ.  Blanks count.  The
     utsname fields prove it only where the dump shows neither, and with `by_name`: among several
-    candidates they prove nothing.  `kernel`: a few vendors publish some vmlinux with another build
-    ID than the kernel's; for those the banner alone counts.
+    candidates they prove nothing.  Where a package was named and no dump, its vmlinux has to be
+    of the kernel that the name means, as its own banner tells.  `kernel`: a few vendors publish
+    some vmlinux with another build ID than the kernel's; for those the banner alone counts.
 
     Raises `Refused`: `vmlinux-mismatch`, or `evidence-missing` when the dump shows none of these.
     """
     compared = _compare(fingerprint, identity)
     if not by_name:
         compared.pop("utsname", None)
+    if not compared and fingerprint.package and kernel:
+        compared["package"] = _compare_package(kernel, identity)
     if kernel and "banner" in compared and catalog()[kernel.distro].build_id_differs(kernel):
         compared.pop("build-id", None)
     if not compared:
@@ -141,6 +144,16 @@ def _compare(fingerprint: Fingerprint, identity: VmlinuxIdentity) -> dict[str, t
             _utsname(identity.banner),
         )
     return compared
+
+
+def _compare_package(kernel: Kernel, identity: VmlinuxIdentity) -> tuple[str, str]:
+    """The kernel that was meant and that of the vmlinux, each in words."""
+    found = identify(Fingerprint(banner=identity.banner)).kernel
+    meant, there = (
+        f"{one.distro} {one.uname} {one.version}" if one else identity.banner
+        for one in (kernel, found)
+    )
+    return meant, there
 
 
 def _utsname(banner: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from kernsym.client.answers import answers_of_text
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.settings import Settings
-from kernsym.client.texts import exists, read_text
+from kernsym.client.texts import exists, is_package, read_text
 from kernsym.client.words import fingerprint_of_words
 from kernsym.distros import Fingerprint, Unusable, find_banner
 
@@ -22,7 +22,7 @@ _BUILD_ID = re.compile(r"[0-9a-fA-F]{32,64}\Z")
 
 
 @click.command()
-@click.argument("what", metavar="DUMP|LOG|BANNER|UNAME|BUILD-ID")
+@click.argument("what", metavar="DUMP|LOG|BANNER|UNAME|BUILD-ID|PACKAGE")
 @click.option("--modules", metavar="NAME,...", help="These modules; of a dump: the loaded ones.")
 @click.option("--all-modules", is_flag=True, help="Every module of the package.")
 @click.option("--sources", is_flag=True, help="The source tree too.")
@@ -33,7 +33,9 @@ def fetch(
 ) -> None:
     """Bring the symbols of a kernel into the store, and print the path of vmlinux.
 
-    A banner has to be quoted.  Symbols are accepted only when they are of exactly that kernel.
+    A banner has to be quoted.  Symbols are accepted only when they are of exactly that kernel.  Of
+    a package the name is enough, such as kernel-debuginfo-VERSION-RELEASE.ARCH: then there is no
+    dump to compare its vmlinux with, only its own banner.
     """
     from kernsym.cache import FileRole
     from kernsym.client.holdings import open_holdings
@@ -55,6 +57,8 @@ def _read(settings: Settings, what: str) -> tuple[Fingerprint, Modules]:
     """The fingerprint of what was named, and the modules that a dump has loaded."""
     if (banner := find_banner(what)) is not None:
         return Fingerprint(banner=banner.raw), ()
+    if is_package(what):
+        return Fingerprint(package=Path(what).name), ()
     if (text := read_text(Path(what))) is not None:
         return _only_kernel(what, text), ()
     if exists(Path(what)) or "/" in what:

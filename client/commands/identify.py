@@ -25,10 +25,9 @@ from kernsym.client.answers import (
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.output import printable
 from kernsym.client.settings import Settings
-from kernsym.client.texts import exists, read_text
+from kernsym.client.texts import exists, is_package, read_text
 from kernsym.distros import Outcome
 
-_PACKAGES = (".deb", ".ddeb", ".rpm")
 _BUILD_ID = r"[0-9a-fA-F]{32,64}"
 
 
@@ -83,9 +82,10 @@ def _of_file(settings: Settings, path: Path) -> Iterator[Answer]:
 
 def _of_words(settings: Settings, what: str) -> Answer | None:
     """The answer for what is no dump or text: a package, of which the name is enough, or words."""
+    if is_package(what):
+        return answer_text(what, Path(what).name)
     if exists(Path(what)):
-        named = answer_text(what, Path(what).name)
-        return named if Path(what).suffix in _PACKAGES and named.verdict.kernel else None
+        return None
     if re.fullmatch(_BUILD_ID, what):
         from kernsym.cache import Store
 

@@ -41,7 +41,7 @@ def show(settings: Settings, kernel: str) -> None:
         click.echo(f"kernel     {bundle.kernel.key}")
         click.echo(f"banner     {bundle.verification.banner}")
         click.echo(f"build ID   {bundle.verification.build_id or 'none'}")
-        click.echo(f"checked    {' and '.join(bundle.verification.by)} equal the dump's")
+        click.echo(f"checked    {bundle.verification.words}")
         for ref in bundle.packages:
             signed = f"signed by {ref.signed_by}" if ref.signed_by else "no signature"
             click.echo(f"package    {ref.package.id}  {ref.origin}  {signed}")

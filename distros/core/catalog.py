@@ -63,6 +63,9 @@ def catalog() -> Mapping[str, Distro]:
 
 def identify(fingerprint: Fingerprint) -> Verdict:
     """The verdict on a fingerprint; never raises for what a dump may hold."""
+    named = identify_package(fingerprint.package) if fingerprint.package else None
+    if named is not None:
+        return named
     evidence = gather(fingerprint)
     if evidence is None:
         return Verdict(
@@ -92,8 +95,10 @@ def identify_package(file: str) -> Verdict | None:
         for distro in dict.fromkeys(catalog().values())
         if distro.named is not None and (kernel := distro.named(file)) is not None
     ]
-    if len(found) != 1:
+    if not found:
         return None
+    if len(found) > 1:
+        return _of_several(file, [kernel for _, kernel in found])
     ((distro, kernel),) = found
     return Verdict(
         outcome=Outcome.IDENTIFIED,
@@ -101,6 +106,24 @@ def identify_package(file: str) -> Verdict | None:
         evidence=(file,),
         kernel=kernel,
         candidates=(kernel.distro,),
+    )
+
+
+def _of_several(file: str, kernels: Sequence[Kernel]) -> Verdict:
+    """The verdict on a name that several give, in the order in which its release is theirs."""
+    order = identify(Fingerprint(release=kernels[0].uname, arch=kernels[0].arch)).candidates
+
+    def place(kernel: Kernel) -> int:
+        return order.index(kernel.distro) if kernel.distro in order else len(order)
+
+    possible = tuple(sorted(kernels, key=place))
+    titles = ", ".join(catalog()[kernel.distro].title for kernel in possible)
+    return Verdict(
+        outcome=Outcome.AMBIGUOUS,
+        reason=f"of several distributions packages are named so: {titles}",
+        evidence=(file,),
+        candidates=tuple(kernel.distro for kernel in possible),
+        possible=possible,
     )
 
 

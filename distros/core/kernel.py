@@ -21,6 +21,7 @@ class Fingerprint:
     init/version.c), without its final newline.  `release`, `version`, `machine`: the utsname
     fields.  `arch`: as `uname -m` spells it, from the dump's headers.  `build_id`: lower-case hex.
     `vmcoreinfo`: the text of the VMCOREINFO note (kernel/crash_core.c), lines `KEY=VALUE`.
+    `package`: the name of a package's file, where somebody named that and there is no dump.
     """
 
     banner: str | None = None
@@ -30,6 +31,7 @@ class Fingerprint:
     arch: str | None = None
     build_id: str | None = None
     vmcoreinfo: str | None = None
+    package: str | None = None
 
     def __post_init__(self) -> None:
         if self.build_id is not None and not _BUILD_ID.match(self.build_id):

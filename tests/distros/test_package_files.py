@@ -1,10 +1,10 @@
-"""The kernel that the file name of a package of Ubuntu's or SUSE's tells."""
+"""The kernel that the file name of a package tells, with every distribution's names."""
 
 from __future__ import annotations
 
 import pytest
 
-from kernsym.distros import catalog
+from kernsym.distros import Fingerprint, catalog, identify, identify_package
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,71 @@ def test_the_kernel_of_a_package(file: str, key: str | None) -> None:
     asked = [catalog()[name].named for name in ("ubuntu", "sles")]
     found = [kernel.key for named in asked if named and (kernel := named(file))]
     assert found == ([key] if key else [])
+
+
+ANY_EL = ("rhel", "rocky", "alma", "oracle")
+
+
+@pytest.mark.parametrize(
+    ("file", "distros", "uname"),
+    [
+        ("kernel-debuginfo-4.18.0-553.el8_10.x86_64.rpm", ANY_EL, "4.18.0-553.el8_10.x86_64"),
+        ("kernel-core-5.14.0-427.13.1.el9_4.x86_64", ANY_EL, "5.14.0-427.13.1.el9_4.x86_64"),
+        (
+            "kernel-debug-debuginfo-5.14.0-427.13.1.el9_4.x86_64.rpm",
+            ANY_EL,
+            "5.14.0-427.13.1.el9_4.x86_64+debug",
+        ),
+        (
+            "kernel-rt-debug-debuginfo-5.14.0-611.5.1.el9_7.x86_64.rpm",
+            ANY_EL,
+            "5.14.0-611.5.1.el9_7.x86_64+rt-debug",
+        ),
+        (
+            "kernel-rt-debuginfo-4.18.0-353.rt7.138.el8.x86_64.rpm",
+            ("centos-stream", "rhel", "alma"),
+            "4.18.0-353.rt7.138.el8.x86_64",
+        ),
+        (
+            "kernel-PAE-debuginfo-2.6.18-164.el5.i686.rpm",
+            ("rhel", "centos", "oracle"),
+            "2.6.18-164.el5PAE",
+        ),
+        (
+            "kernel-debuginfo-common-x86_64-3.10.0-1160.el7.x86_64.rpm",
+            ("rhel", "centos", "oracle"),
+            "3.10.0-1160.el7.x86_64",
+        ),
+        ("kernel-debuginfo-2.6.9-67.EL.x86_64.rpm", ("rhel", "centos"), "2.6.9-67.EL"),
+        (
+            "kernel-debuginfo-5.14.0-362.18.1.el9_3.0.1.x86_64.rpm",
+            ("rocky", "oracle"),
+            "5.14.0-362.18.1.el9_3.0.1.x86_64",
+        ),
+        (
+            "kernel-uek-debuginfo-5.4.17-2136.300.7.el8uek.x86_64.rpm",
+            ("oracle",),
+            "5.4.17-2136.300.7.el8uek.x86_64",
+        ),
+        ("kernel-debuginfo-6.8.7-300.fc40.x86_64.rpm", ("fedora",), "6.8.7-300.fc40.x86_64"),
+        (
+            "kernel6.12-debuginfo-6.12.20-23.97.amzn2023.x86_64.rpm",
+            ("amazon",),
+            "6.12.20-23.97.amzn2023.x86_64",
+        ),
+        ("linux-esx-debuginfo-6.1.10-1.ph5.x86_64.rpm", ("photon",), "6.1.10-1.ph5-esx"),
+        ("kernel-tools-debuginfo-4.18.0-553.el8_10.x86_64.rpm", (), ""),
+        ("kernel-lt-debuginfo-5.4.1-1.el7.elrepo.x86_64.rpm", (), ""),
+        ("bash-debuginfo-5.1-1.el9.x86_64.rpm", (), ""),
+    ],
+)
+def test_whose_package_it_is(file: str, distros: tuple[str, ...], uname: str) -> None:
+    verdict = identify_package(file)
+    if verdict is None:
+        assert not distros
+        return
+    assert verdict.candidates == distros
+    kernels = [verdict.kernel] if verdict.kernel else verdict.possible
+    assert {kernel.uname for kernel in kernels} == {uname}
+    assert (verdict.kernel is None) is (len(distros) > 1), "several may not be called one"
+    assert identify(Fingerprint(package=file)) == verdict

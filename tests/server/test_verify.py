@@ -177,3 +177,24 @@ def test_a_vendor_known_for_another_build_id_is_judged_by_the_banner() -> None:
         check(shown, identity)
     with pytest.raises(Refused):
         check(Fingerprint(build_id="11" * 20), identity, kernel=uek)
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted"), [("6.1.76-1", True), ("6.1.76-2", False), ("6.1.7", False)]
+)
+def test_a_package_is_judged_by_the_kernel_that_it_is_named_after(
+    version: str, accepted: bool
+) -> None:
+    kernel = Kernel(
+        distro="debian", release="12", arch="x86_64", uname=RELEASE, flavour="amd64",
+        version=version,
+    )  # fmt: skip
+    named = Fingerprint(package=f"linux-image-{RELEASE}-dbg_{version}_amd64.deb")
+    if accepted:
+        assert check(named, THIS, kernel=kernel).by == ("package",)
+        assert check(Fingerprint(banner=BANNER, package=named.package), THIS).by == ("banner",)
+    else:
+        with pytest.raises(Refused) as error:
+            check(named, THIS, kernel=kernel)
+        assert error.value.code == "vmlinux-mismatch"
+        assert "6.1.76-1" in " ".join(error.value.context)
