@@ -16,9 +16,11 @@ WORLDS = Path(__file__).parent / "worlds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """`places`: its repositories, below the mirror's root; `suite` of apt's."""
+    """`title`: what its kernel is said to be of.  `places`: its repositories, below the mirror's
+    root; `suite` of apt's."""
 
     name: str
+    title: str
     distro: str
     kind: str
     places: tuple[str, ...]
@@ -49,6 +51,7 @@ class World:
 
 RHEL8 = World(
     name="rhel8",
+    title="Red Hat Enterprise Linux 8",
     distro="rhel",
     kind="rpm-md",
     places=("content/dist/rhel8/8/x86_64/baseos/debug",),
@@ -57,10 +60,15 @@ RHEL8 = World(
 ROCKY8 = "pub/rocky/8/BaseOS/x86_64/debug/tree"
 _SLE = "SUSE/Updates/SLE-Module-Basesystem/15-SP5/x86_64"
 SLES15 = World(
-    name="sles15", distro="sles", kind="rpm-md", places=(f"{_SLE}/update", f"{_SLE}/update_debug")
+    name="sles15",
+    title="SUSE 15-SP5",
+    distro="sles",
+    kind="rpm-md",
+    places=(f"{_SLE}/update", f"{_SLE}/update_debug"),
 )
 UBUNTU2204 = World(
     name="ubuntu2204",
+    title="Ubuntu 22.04",
     distro="ubuntu",
     kind="apt",
     places=("ddebs", "ubuntu"),
@@ -68,6 +76,7 @@ UBUNTU2204 = World(
 )
 UBUNTU2404 = World(
     name="ubuntu2404",
+    title="Ubuntu 24.04",
     distro="ubuntu",
     kind="apt",
     places=("ddebs", "ubuntu"),

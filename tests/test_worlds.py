@@ -48,6 +48,7 @@ def test_crash_opens_the_dump_with_everything(vendor: Published, tmp_path: Path)
     kernsym = vendor.command(tmp_path / "home")
     first = kernsym("crash", vendor.world.vmcore, text=COMMANDS)
     assert_everything_is_there(first.stdout)
+    assert f" · {vendor.world.title} · " in first.stderr
     assert "4 loaded, 4 with symbols" in first.stderr
     assert "verified: banner and build ID equal the dump's" in first.stderr
     hits = {path: vendor.server.hits[path] for path in vendor.world.packages()}

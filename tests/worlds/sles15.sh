@@ -1,6 +1,6 @@
 # SLES 15 SP5: packages as SUSE's update server has them, zstd, vmlinux in two halves; and a later
 # rebuild of the same sources, which the kernel's name does not tell from it.
-# shellcheck shell=sh disable=SC2034,SC2154
+# shellcheck shell=sh disable=SC2030,SC2031,SC2034,SC2154 # WORLD is another in subshells
 
 # No real kernel of SP5 has 999.  The number behind it counts rebuilds.
 UPDATE=5.14.21-150500.55.999
