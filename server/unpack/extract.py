@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kernsym.distros import Layout, MemberKind
 from kernsym.server.growing import ByteSource
+from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.member_file import ExtractedFile, find_member, write_member
-from kernsym.server.unpack.members import Allowance, safe_files
+from kernsym.server.unpack.members import safe_files
 from kernsym.server.unpack.payload import Stopped, open_payload
 from kernsym.server.unpack.pick import pick
 
@@ -52,7 +53,7 @@ def extract(
         listed = pick(package, layout, wanted, into, on_file, stop)
         if listed is not None:
             return Pass(complete=True, modules=listed)
-        with open_payload(package, stop) as archive:
+        with open_payload(package, stop, allowance) as archive:
             for entry, path in safe_files(archive, allowance):
                 member = find_member(layout, path)
                 if member is None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 
 from kernsym.distros import Layout, MemberKind
 from kernsym.server.growing import ByteSource
+from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.member_file import content_of, find_member
-from kernsym.server.unpack.members import Allowance, safe_files
+from kernsym.server.unpack.members import safe_files
 from kernsym.server.unpack.payload import Stopped, open_payload
 
 # The note lies among the first sections, so there is no need to wait for the table at the end:
@@ -31,7 +32,7 @@ def list_modules(
     modules: dict[str, str] = {}
     allowance = Allowance()
     try:
-        with open_payload(package, stop) as archive:
+        with open_payload(package, stop, allowance) as archive:
             for entry, path in safe_files(archive, allowance):
                 member = find_member(layout, path)
                 if member is None or member.kind is not MemberKind.MODULE:

@@ -11,8 +11,9 @@ from pathlib import Path
 from kernsym.distros import Layout, MemberKind, Refused
 from kernsym.server import elf
 from kernsym.server.disk import require_room, writing
+from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import Archive, Entry, open_archive
-from kernsym.server.unpack.members import Allowance, inner_packing
+from kernsym.server.unpack.members import inner_packing
 
 _ELF_KINDS = (MemberKind.VMLINUX, MemberKind.STRIPPED, MemberKind.MODULE)
 _KINDS = (*_ELF_KINDS, MemberKind.SYSTEM_MAP)
@@ -100,11 +101,11 @@ def content_of(
 ) -> Iterator[Iterable[memoryview]]:
     """The content of the current member, unpacked where it is packed once more."""
     if member.packing is None:
-        yield archive.blocks()
+        yield allowance.counted(archive.blocks(), entry.path)
         return
     with open_archive(archive.blocks(), format_name="raw", filter_name=member.packing) as inner:
         next(inner.entries())
-        yield allowance.counted(inner.blocks(), entry.path)
+        yield allowance.counted(inner.blocks(), entry.path, claimed=False)
 
 
 def _build_id(path: Path) -> str | None:

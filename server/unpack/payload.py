@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from kernsym.distros import Refused
 from kernsym.server.growing import ByteSource
 from kernsym.server.unpack import deb, rpm, rpm_header
+from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import BLOCK, Archive, open_archive
 from kernsym.server.unpack.blocks import find_blocks, unpacked_in_order
 from kernsym.server.unpack.deb import Payload, corrupt
@@ -20,13 +21,16 @@ class Stopped(Exception):
 
 
 @contextlib.contextmanager
-def open_payload(package: ByteSource, stop: Callable[[], bool]) -> Iterator[Archive]:
+def open_payload(
+    package: ByteSource, stop: Callable[[], bool], allowance: Allowance
+) -> Iterator[Archive]:
     """The packed files of a package.  `stop` is asked at every read and ends it with `Stopped`.
 
     Raises `Refused` (`package-corrupt`, `package-kind-unknown`), and what kept the package from
     coming.
     """
     payload = _find_payload(package)
+    package = _Counted(package, payload.offset, allowance)
     blocks = find_blocks(package, payload)
     if blocks is None:
         feed = _read(package, payload, stop)
@@ -39,6 +43,24 @@ def open_payload(package: ByteSource, stop: Callable[[], bool]) -> Iterator[Arch
             yield archive
         for _ in feed:  # what lies behind the archive's end may be damaged as well
             pass
+
+
+class _Counted:
+    """A package that tells the allowance how far it was read."""
+
+    def __init__(self, package: ByteSource, start: int, allowance: Allowance) -> None:
+        self._package = package
+        self._start = start
+        self._allowance = allowance
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        data = self._package.read_at(offset, size)
+        reach = offset + len(data) - self._start
+        self._allowance.packed = max(reach, self._allowance.packed or 0)
+        return data
+
+    def whole(self) -> int | None:
+        return self._package.whole()
 
 
 def until(stop: Callable[[], bool], pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -10,8 +10,9 @@ from queue import SimpleQueue
 
 from kernsym.distros import Layout, MemberKind
 from kernsym.server.growing import ByteSource
+from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.member_file import ExtractedFile, Member, find_member, write_member
-from kernsym.server.unpack.members import Allowance, safe_files
+from kernsym.server.unpack.members import safe_files
 from kernsym.server.unpack.payload import Stopped
 from kernsym.server.unpack.sorted_tar import SortedTar, open_sorted_tar
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from kernsym.server.growing import ByteSource
 from kernsym.server.unpack import deb
+from kernsym.server.unpack.allowance import require_proportion
 from kernsym.server.unpack.archive import Archive, open_archive
 from kernsym.server.unpack.blocks import Blocks, find_blocks, unpacked, unpacked_in_order
 from kernsym.server.unpack.file_list import listed_files
@@ -44,6 +45,9 @@ def open_sorted_tar(package: ByteSource) -> SortedTar | None:
     blocks = tuple(found.blocks) if found else ()
     if found is None or len(blocks) < _LEAST_BLOCKS:
         return None
+    require_proportion(
+        sum(block.packed for block in blocks), sum(block.unpacked for block in blocks)
+    )
     return SortedTar(package, blocks, paths, found.threads)
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from kernsym.distros import Layout, MemberKind
 from kernsym.server.disk import writing
 from kernsym.server.growing import ByteSource
+from kernsym.server.unpack.allowance import Allowance, unsafe
 from kernsym.server.unpack.archive import Archive, open_archive
 from kernsym.server.unpack.deb import corrupt
-from kernsym.server.unpack.members import Allowance, safe_files, unsafe
+from kernsym.server.unpack.members import safe_files
 from kernsym.server.unpack.payload import Stopped, open_payload
 
 _FILTERS = {".tar": "none", ".xz": "xz", ".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
@@ -51,8 +52,9 @@ def extract_sources(
     beside = into / ".sources.part"
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        with open_payload(package, stop) as archive:
-            tree = _unpack(archive, layout, beside)
+        allowance = Allowance()
+        with open_payload(package, stop, allowance) as archive:
+            tree = _unpack(archive, allowance, layout, beside)
         target = into / tree.path
         with writing(target):
             shutil.rmtree(target, ignore_errors=True)
@@ -65,9 +67,8 @@ def extract_sources(
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _unpack(archive: Archive, layout: Layout, into: Path) -> SourceTree:
+def _unpack(archive: Archive, allowance: Allowance, layout: Layout, into: Path) -> SourceTree:
     """Writes the tree that the package holds, at its path below `into`."""
-    allowance = Allowance()
     roots: Counter[str] = Counter()
     made: set[Path] = set()
     size = 0

@@ -48,7 +48,7 @@ def test_refuses_an_absurd_size_before_reading_it(tmp_path: Path) -> None:
 def test_refuses_a_module_that_unpacks_to_more_than_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernsym.server.unpack.members.MOST_BYTES_OF_A_MEMBER", 1_000_000)
+    monkeypatch.setattr("kernsym.server.unpack.allowance.MOST_BYTES_OF_A_MEMBER", 1_000_000)
     packed = COMPRESSIONS[".xz"](bytes(5_000_000))
     with pytest.raises(Refused) as refused:
         unpack(deb([(f"./{MODULES}/a/ext4.ko.xz", packed)]), tmp_path, "ext4")
