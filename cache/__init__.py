@@ -1,6 +1,7 @@
 """Keeps what is held for a kernel: files, their build IDs and their manifest; disk only."""
 
 from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Verification
+from kernsym.cache.file_search import FileMatch, FileSearch
 from kernsym.cache.foreign import Foreign, LooseFile
 from kernsym.cache.known_members import KnownKernel, Member
 from kernsym.cache.places import read_config, store_folder
@@ -9,7 +10,9 @@ from kernsym.cache.store import Held, Store
 __all__ = [
     "Bundle",
     "BundleFile",
+    "FileMatch",
     "FileRole",
+    "FileSearch",
     "Foreign",
     "Held",
     "KnownKernel",

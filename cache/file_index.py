@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from kernsym.cache.bundle import Bundle, BundleFile, FileRole
 from kernsym.cache.database import Database
+from kernsym.cache.file_search import FileMatches, FileSearch
 
-_SCHEMA = 1
+_SCHEMA = 2
 # Folders and packages are numbered within their kernel, so that a file's row stays small: about
 # 200 bytes with its share of the indexes.
 _TABLES = """
@@ -27,11 +29,12 @@ CREATE INDEX kernels_banner ON kernels (banner);
 CREATE TABLE folders (kernel INTEGER, number INTEGER, path TEXT NOT NULL,
     PRIMARY KEY (kernel, number)) WITHOUT ROWID;
 CREATE INDEX folders_path ON folders (path);
-CREATE TABLE packages (kernel INTEGER, number INTEGER, id TEXT NOT NULL,
+CREATE TABLE packages (kernel INTEGER, number INTEGER, id TEXT NOT NULL, archive TEXT NOT NULL,
     PRIMARY KEY (kernel, number)) WITHOUT ROWID;
-CREATE TABLE files (kernel INTEGER, number INTEGER, build_id BLOB, role TEXT NOT NULL,
-    folder INTEGER NOT NULL, name TEXT NOT NULL, module TEXT NOT NULL, size INTEGER NOT NULL,
-    sha256 BLOB NOT NULL, package INTEGER NOT NULL, PRIMARY KEY (kernel, number)) WITHOUT ROWID;
+CREATE TABLE files (kernel INTEGER, folder INTEGER, number INTEGER, build_id BLOB,
+    role TEXT NOT NULL, name TEXT NOT NULL, module TEXT NOT NULL, size INTEGER NOT NULL,
+    sha256 BLOB NOT NULL, package INTEGER NOT NULL,
+    PRIMARY KEY (kernel, folder, number)) WITHOUT ROWID;
 CREATE INDEX files_build_id ON files (build_id) WHERE build_id IS NOT NULL;
 CREATE INDEX files_name ON files (name);
 """
@@ -116,6 +119,11 @@ class FileIndex:
         )
         return rows[0] if rows else (0, 0, 0)
 
+    def search(self, search: FileSearch) -> FileMatches:
+        """The files that a search means; `complete` False when there may be more."""
+        found = self._database.ask(search.run)
+        return found or FileMatches(files=(), complete=False)
+
     def stamps(self) -> dict[str, str]:
         """The stamp of every kernel's manifest, by key."""
         return dict(self._database.rows("SELECT key, stamp FROM kernels"))
@@ -148,15 +156,21 @@ def _put(connection: sqlite3.Connection, bundle: Bundle, stamp: str) -> None:
     ).lastrowid
     folders = _numbered(file.path.rpartition("/")[0] for file in bundle.files)
     packages = _numbered(file.package for file in bundle.files)
-    for table, numbers in (("folders", folders), ("packages", packages)):
-        rows = ((kernel, number, text) for text, number in numbers.items())
-        connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+    archives = {ref.package.id: _file_name(ref.url) for ref in bundle.packages}
+    connection.executemany(
+        "INSERT INTO folders VALUES (?, ?, ?)",
+        ((kernel, number, path) for path, number in folders.items()),
+    )
+    connection.executemany(
+        "INSERT INTO packages VALUES (?, ?, ?, ?)",
+        ((kernel, number, name, archives.get(name, name)) for name, number in packages.items()),
+    )
     connection.executemany(
         "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
-                *(kernel, number, _bytes(file.build_id), file.role.value),
-                *(folders[file.path.rpartition("/")[0]], file.path.rpartition("/")[2]),
+                *(kernel, folders[file.path.rpartition("/")[0]], number),
+                *(_bytes(file.build_id), file.role.value, file.path.rpartition("/")[2]),
                 *(file.name, file.size, _bytes(file.sha256) or b"", packages[file.package]),
             )
             for number, file in enumerate(bundle.files)
@@ -194,6 +208,10 @@ def _file(
         build_id=_hex(build_id),
     )
     return IndexedFile(key=key, stamp=stamp, file=file)
+
+
+def _file_name(url: str) -> str:
+    return unquote(urlsplit(url).path).rpartition("/")[2]
 
 
 def _numbered(words: Iterable[str]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from kernsym.cache.bundle import Bundle
 from kernsym.distros import Fingerprint, Kernel
@@ -148,3 +149,21 @@ class Health:
 
     status: str
     version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataFile:
+    """A file that debuginfod's clients may ask for: `file` is its path in the package `archive`."""
+
+    type: Literal["debuginfo", "executable"]
+    buildid: str
+    file: str
+    archive: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """Answer of `GET /metadata`; `complete` False when there may be more."""
+
+    results: tuple[MetadataFile, ...]
+    complete: bool

@@ -42,7 +42,7 @@ from kernsym.server.peer import PeerLimits
 from kernsym.server.problems import problems_middleware
 from kernsym.server.reload import Reload
 from kernsym.server.request_log import add_request_ids
-from kernsym.server.routes import debuginfod, jobs, kernels, ops, symbols
+from kernsym.server.routes import debuginfod, jobs, kernels, metadata, ops, symbols
 from kernsym.server.routes.route import add_routes
 from kernsym.server.served import FileAnswers
 from kernsym.server.symbols import Symbols
@@ -52,7 +52,14 @@ from kernsym.server.upstream import Upstream
 _MOST_BODY_BYTES = 4 << 20  # a request that names every module of a kernel has 100 kB
 
 ROUTES = with_description(
-    (*debuginfod.ROUTES, *symbols.ROUTES, *jobs.ROUTES, *kernels.ROUTES, *ops.ROUTES)
+    (
+        *debuginfod.ROUTES,
+        *metadata.ROUTES,
+        *symbols.ROUTES,
+        *jobs.ROUTES,
+        *kernels.ROUTES,
+        *ops.ROUTES,
+    )
 )
 
 
