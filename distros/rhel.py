@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
 from kernsym.distros.core.kernel import Kernel
-from kernsym.distros.formats import el_family, el_names, rpm_files, rpm_sources
+from kernsym.distros.formats import el_family, el_names, rpm_files, rpm_sources, yum_repositories
 from kernsym.distros.formats.rpm_names import basearch
 
 _CDN = "https://cdn.redhat.com/content"
@@ -32,7 +32,8 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     """
     # repomd.xml there is not signed, as far as is known: the packages are, and TLS is mutual.
     urls = [f"{_CDN}/{path}" for path in (_paths(kernel) if kernel.arch else ())]
-    return rpm_sources.with_repositories(kernel, given, urls)
+    ours = (yum_repositories.of_kernel(source, kernel) for source in given)
+    return rpm_sources.with_repositories(kernel, [source for source in ours if source], urls)
 
 
 def _paths(kernel: Kernel) -> Iterator[str]:

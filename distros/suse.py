@@ -143,9 +143,15 @@ def named(file: str) -> Kernel | None:
 
 def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     """Where to ask, in order: what is `given`, openSUSE's public mirrors, the servers of SLES."""
-    arches = arches_of(kernel)
-    ours = (source for source in given if source.distro != "*" or source.kind != "apt")
-    return (*ours, *suse_repositories.built_in(kernel, arches[0] if arches else "x86_64"))
+    arch = next(iter(arches_of(kernel)), "x86_64")
+    ours: list[Source] = []
+    for source in given:
+        if source.kind == "rmt":
+            if kernel.distro == "sles":
+                ours += suse_repositories.of_mirror(source, kernel, arch)
+        elif source.distro != "*" or source.kind != "apt":
+            ours.append(source)
+    return (*ours, *suse_repositories.built_in(kernel, arch))
 
 
 def weakly_signed(kernel: Kernel) -> bool:

@@ -101,7 +101,7 @@ class ServerConfig:
 
 class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     distro: str
-    kind: Literal["apt", "directory", "snapshot", "rpm-md"]
+    kind: Literal["apt", "directory", "snapshot", "rpm-md", "rmt"]
     url: str
     suite: str = ""
     component: str = "main"

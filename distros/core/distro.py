@@ -59,8 +59,8 @@ BUILT_IN = "built in"
 class Source:
     """One place that publishes packages, asked in the order given.
 
-    `kind`: `apt`, `directory`, `snapshot`, `launchpad` or `rpm-md`.  `url`: base, http(s):// or
-    file://.
+    `kind`: `apt`, `directory`, `snapshot`, `launchpad`, `rpm-md`, or `rmt`: SUSE's mirror server,
+    of which `sources` makes rpm-md ones.  `url`: base, http(s):// or file://.
     `signature`: require, if-present or skip.  `signed_by`: paths of keyrings, or armoured keys;
     () means the distribution's own.  `origin` says where this source was learned from.
     """

@@ -7,6 +7,7 @@ and nu.novell.com ask for credentials, and an RMT server has the same folders be
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kernsym.distros.core.distro import Source
 from kernsym.distros.core.kernel import Kernel
@@ -35,6 +36,15 @@ def built_in(kernel: Kernel, arch: str) -> Iterator[Source]:
     for url in _opensuse(kernel.release, arch) if ours else _sles(kernel, arch):
         # Not every one of them is known to be signed; the packages are.
         yield Source(distro=kernel.distro, kind="rpm-md", url=f"{url}/", signature="if-present")
+
+
+def of_mirror(source: Source, kernel: Kernel, arch: str) -> Iterator[Source]:
+    """The places of a kernel of SLES on an RMT or SMT server; `source.url` is its `/repo`."""
+    base = source.url.rstrip("/")
+    for url in _sles(kernel, arch):
+        for theirs in (_SUSE.removesuffix("/SUSE"), _NOVELL.removesuffix("/$RCE")):
+            if url.startswith(f"{theirs}/"):
+                yield replace(source, kind="rpm-md", url=f"{base}{url.removeprefix(theirs)}/")
 
 
 def _opensuse(release: str, arch: str) -> Iterator[str]:
