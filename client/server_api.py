@@ -53,10 +53,10 @@ class ServerApi:
     ) -> None:
         self._url = url.rstrip("/")
         self._patience = patience
+        # Given with each request, because REQUESTS_CA_BUNDLE beats the session's.
+        self._options: dict[str, Any] = {"verify": str(authority)} if authority else {}
         self._session = requests.Session()
         self._session.trust_env = not url.startswith("http://127.0.0.1:")
-        if authority is not None:
-            self._session.verify = str(authority)
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -171,7 +171,11 @@ class ServerApi:
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
             answer = self._session.request(
-                method, self._url + path, timeout=(_CONNECT_SECONDS, _READ_SECONDS), **options
+                method,
+                self._url + path,
+                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                **self._options,
+                **options,
             )
         except requests.RequestException as error:
             raise self._unreachable(error) from error

@@ -85,7 +85,12 @@ async def _embedded(arguments: argparse.Namespace) -> None:
     token = sys.stdin.readline().strip() or secrets.token_urlsafe(24)
     config = _config(arguments, "127.0.0.1:0", token)
     alone = msgspec.structs.replace(
-        config.options, shutdown_seconds=_CLIENT_WAITS, requests_per_second=0, large_answers=0
+        config.options,
+        shutdown_seconds=_CLIENT_WAITS,
+        requests_per_second=0,
+        large_answers=0,
+        tls_cert=None,
+        tls_key=None,
     )
     config = replace(config, tokens_file=None, token_for_reads=True, options=alone)
     stopped = asyncio.Event()

@@ -25,7 +25,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     `max_jobs`: how many kernels are downloaded and unpacked at once.
     `workers`: processes that answer; with more than one, another one does what is to be done.
-    `tokens_file`: see `kernsym token`.  `trusted_proxies`: addresses and networks whose
+    `tokens_file`: see `kernsym token`.  `tls_cert`, `tls_key`: PEM files, one may hold both.
+    `trusted_proxies`: addresses and networks whose
     X-Forwarded-For is believed.  `requests_per_second` of one client, and `requests_burst` after it
     was quiet; 0: any number.  `large_answers`: how many of more than 8 MB are sent at once; 0: any
     number.
@@ -50,6 +51,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_jobs: Annotated[int, msgspec.Meta(ge=1)] = 4
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     tokens_file: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     requests_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0
     requests_burst: Amount = 1000

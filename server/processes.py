@@ -30,6 +30,7 @@ from kernsym.server.request_log import Observer, RequestLog
 from kernsym.server.serving import reload_at_hangup, serve, stop_at
 from kernsym.server.shared_numbers import Numbers
 from kernsym.server.supervisor import Run, Started, Supervisor
+from kernsym.server.tls import warn_of_exposure
 
 log = logging.getLogger("kernsym.server")
 
@@ -175,6 +176,9 @@ async def _answer(
 
 def _announce(config: ServerConfig, sockets: Sockets) -> None:
     workers = f" with {config.options.workers} workers" if config.options.workers > 1 else ""
+    scheme = "https" if config.options.tls_cert else "http"
     for each in sockets:
-        log.info("serving %s at %s%s", config.store, url_of(each), workers)
+        url = url_of(each, scheme=scheme)
+        log.info("serving %s at %s%s", config.store, url, workers)
+    warn_of_exposure(sockets, config.options)
     systemd.ready()

@@ -6,15 +6,18 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
 from kernsym.server import systemd
 from kernsym.server.config import ServerConfig
+from kernsym.server.keys import RELOAD
 from kernsym.server.listening import BACKLOG, most_connections
 from kernsym.server.reload import Reload
 from kernsym.server.request_log import Observer, observing
+from kernsym.server.tls import Certificate
 
 log = logging.getLogger("kernsym.server")
 
@@ -33,8 +36,12 @@ async def serve(
 
     Then nothing new is accepted, jobs are handed back, and running answers get the configuration's
     `shutdown_seconds`.  `shared`: other processes accept from the same sockets.
-    Raises `Unusable` (`store-unusable`).
+    Raises `Unusable` (`store-unusable`, `tls-broken`).
     """
+    certificate = Certificate(config.options)
+    if certificate.context is not None:
+        app[RELOAD].on_change(certificate.renew)  # the names may be the old ones
+        app[RELOAD].on_change(certificate.renew, "tls_cert", "tls_key")
     runner = web.AppRunner(
         app,
         access_log_class=observing(*observers),
@@ -45,7 +52,8 @@ async def serve(
     await runner.setup()
     try:
         for each in sockets:
-            listeners.append(await _listen(runner, each, shared=shared))
+            context = None if each.family == socket.AF_UNIX else certificate.context
+            listeners.append(await _listen(runner, each, context, shared=shared))
         started()
         await stopped.wait()
     finally:
@@ -55,7 +63,11 @@ async def serve(
 
 
 async def _listen(
-    runner: web.AppRunner, listening: socket.socket, *, shared: bool
+    runner: web.AppRunner,
+    listening: socket.socket,
+    context: ssl.SSLContext | None,
+    *,
+    shared: bool,
 ) -> asyncio.Server:
     """Accept connections, as long as there are descriptors for them and what they ask for."""
     most = most_connections()
@@ -75,6 +87,7 @@ async def _listen(
     listener = await asyncio.get_running_loop().create_server(
         connected,
         sock=listening,
+        ssl=context,
         # asyncio accepts as many connections in a row as it is told the backlog is, and counts them
         # afterwards.  One leaves the next to another process.
         backlog=1 if shared else 16,
