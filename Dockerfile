@@ -1,21 +1,27 @@
-# The server as a container. Writes, so also new kernels, need a token:
+# The server as a container.  Who shall bring new kernels here needs a token:
 #   docker build -t kernsym .
 #   docker run -p 8002:8002 -v kernsym:/var/lib/kernsym -e KERNSYM_TOKEN=... kernsym
-FROM python:3.12-slim-bookworm AS build
+# A kernsym.toml is taken from /etc/kernsym; `docker kill -s HUP` has it read again.
+FROM debian:bookworm-slim AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates python3-venv
 WORKDIR /source
 COPY . .
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel .
+RUN python3 -m venv /opt/kernsym \
+    && /opt/kernsym/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . \
+    && /opt/kernsym/bin/pip install --no-cache-dir /wheel/*.whl
 
-FROM python:3.12-slim-bookworm
+FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends debian-archive-keyring libarchive13 \
-    && rm -rf /var/lib/apt/lists/*
-COPY --from=build /wheel /wheel
-RUN pip install --no-cache-dir /wheel/*.whl
-RUN useradd --system --home-dir /var/lib/kernsym --create-home kernsym
+    && apt-get install -y --no-install-recommends \
+        ca-certificates debian-archive-keyring libarchive13 python3 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --home-dir /var/lib/kernsym --create-home kernsym
+COPY --from=build /opt/kernsym /opt/kernsym
 USER kernsym
 ENV KERNSYM_STORE=/var/lib/kernsym
 VOLUME /var/lib/kernsym
 EXPOSE 8002
-ENTRYPOINT ["kernsym"]
+HEALTHCHECK CMD ["/opt/kernsym/bin/python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8002/healthz', timeout=5)"]
+ENTRYPOINT ["/opt/kernsym/bin/kernsym"]
 CMD ["serve", "--listen", "0.0.0.0:8002"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 from pathlib import Path
@@ -46,7 +47,8 @@ def url_of(listening: socket.socket, *, scheme: str = "http") -> str:
 def allow_many_files() -> None:
     """Use as many descriptors as the process may: every connection is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def most_connections() -> int:

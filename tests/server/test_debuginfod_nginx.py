@@ -31,20 +31,10 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     proxy_temp_path {folder}/proxy;
-    proxy_cache_path {folder}/cache keys_zone=debuginfod:1m max_size=1g inactive=30d;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass {upstream};
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_cache debuginfod;
-            proxy_cache_lock on;
-            add_header X-Cache $upstream_cache_status always;
-        }}
-    }}
+    include {folder}/kernsym.conf;
 }}
 """
+SITE = Path(__file__).parents[2] / "deploy/nginx.conf"
 
 
 @pytest.fixture
@@ -61,9 +51,16 @@ def nginx(server: LiveServer, tmp_path: Path) -> Iterator[int]:
     folder.mkdir()
     port = free_port()
     user = "user root;" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(
-        CONFIG.format(folder=folder, port=port, upstream=server.url, user=user)
-    )
+    (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, user=user))
+    site = SITE.read_text()
+    for published, ours in (
+        ("/var/cache/nginx/kernsym", f"{folder}/cache"),
+        ("listen 80;", f"listen 127.0.0.1:{port};"),
+        ("127.0.0.1:8002;", "{}:{};".format(*server.address)),
+    ):
+        assert published in site
+        site = site.replace(published, ours)
+    (folder / "kernsym.conf").write_text(site)
     command = [
         "nginx",
         "-p",
