@@ -137,46 +137,50 @@ def fill_store(root: Path, modules: int = 3, module_bytes: int = 1000) -> Bundle
     """A store with one kernel: a vmlinux and modules `m0`, `m1`, ... of known build IDs."""
     store = Store(root)
     try:
-        files = [_file(store, FileRole.VMLINUX, "vmlinux", elf_writer.BUILD_ID, b"")]
-        for number in range(modules):
-            content = bytes([number % 251]) * module_bytes
-            files.append(
-                _file(store, FileRole.MODULE, f"m{number}", module_build_id(number), content)
-            )
-        reference = PackageRef(package=_PACKAGE, url="http://x.example/a", origin="x", why="test")
-        verification = Verification(
-            by=("banner",), banner=elf_writer.BANNER, build_id=elf_writer.BUILD_ID
-        )
-        return store.publish(
-            Bundle(
-                kernel=KERNEL,
-                verification=verification,
-                packages=(reference,),
-                files=tuple(files),
-            )
-        )
+        bundle = bundle_of(modules, module_bytes)
+        for file, content in zip(bundle.files, _contents(modules, module_bytes), strict=True):
+            target = store.folder(KERNEL) / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        return store.publish(bundle)
     finally:
         store.close()
+
+
+def bundle_of(modules: int, module_bytes: int = 1000) -> Bundle:
+    """The manifest of that kernel."""
+    contents = list(_contents(modules, module_bytes))
+    files = [_file(FileRole.VMLINUX, "vmlinux", elf_writer.BUILD_ID, contents[0])]
+    for number, content in enumerate(contents[1:]):
+        files.append(_file(FileRole.MODULE, f"m{number}", module_build_id(number), content))
+    return Bundle(
+        kernel=KERNEL,
+        verification=Verification(
+            by=("banner",), banner=elf_writer.BANNER, build_id=elf_writer.BUILD_ID
+        ),
+        packages=(PackageRef(package=_PACKAGE, url="http://x.example/a", origin="x", why="test"),),
+        files=tuple(files),
+    )
 
 
 def module_build_id(number: int) -> str:
     return f"{number + 1:040x}"
 
 
-def _file(store: Store, role: FileRole, name: str, build_id: str, content: bytes) -> BundleFile:
-    whole = elf_writer.module(build_id, content)
-    path = f"root/usr/lib/debug/{name}" + (".ko" if role is FileRole.MODULE else "")
-    if role is FileRole.VMLINUX:
-        whole = elf_writer.vmlinux()
-    target = store.folder(KERNEL) / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(whole)
+def _contents(modules: int, module_bytes: int) -> Iterator[bytes]:
+    yield elf_writer.vmlinux()
+    for number in range(modules):
+        yield elf_writer.module(module_build_id(number), bytes([number % 251]) * module_bytes)
+
+
+def _file(role: FileRole, name: str, build_id: str, content: bytes) -> BundleFile:
+    module = role is FileRole.MODULE
     return BundleFile(
         role=role,
-        path=path,
-        size=len(whole),
+        path=f"root/usr/lib/debug/{name}" + ".ko" * module,
+        size=len(content),
         sha256="0" * 64,
         package=_PACKAGE.id,
-        name=name if role is FileRole.MODULE else "",
+        name=name if module else "",
         build_id=build_id,
     )
