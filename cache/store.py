@@ -158,8 +158,14 @@ class Store:
             self._index(found.key)
         return self._find_by_link(build_id)
 
+    def has_link(self, build_id: str) -> bool:
+        """Whether a file with this build ID was published, or is just coming or going: quickly."""
+        return os.path.lexists(self._link(build_id))
+
     def _find_by_link(self, build_id: str) -> Held | None:
         """The same where the index does not know it, or no longer; the index learns of it."""
+        if not self.has_link(build_id):
+            return None
         try:
             path = self._link(build_id).resolve(strict=True)
             inside = path.relative_to(self.root.resolve() / "kernels")
@@ -249,7 +255,7 @@ class Store:
         return total
 
     def _link(self, build_id: str) -> Path:
-        return self.root / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug"
+        return Path(f"{self.root}/.build-id/{build_id[:2]}/{build_id[2:]}.debug")
 
     def _unlink_build_id(self, build_id: str, folder: Path) -> None:
         """Remove a link, unless another kernel's file has taken it over."""

@@ -26,6 +26,7 @@ from kernsym.server.keys import (
     JOBS,
     LOOKUP,
     METRICS,
+    MISSES,
     RELOAD,
     STORE,
     SYMBOLS,
@@ -35,6 +36,7 @@ from kernsym.server.local_search import LocalSearch
 from kernsym.server.lookup import Lookup
 from kernsym.server.mending import keep_index
 from kernsym.server.metrics import Metrics
+from kernsym.server.misses import Misses
 from kernsym.server.openapi import with_description
 from kernsym.server.package_index import PackageIndex
 from kernsym.server.packages import Packages
@@ -100,6 +102,7 @@ def _build(config: ServerConfig) -> web.Application:
         memory_bytes=config.options.memory_mb << 20,
         encoded_bytes=config.options.encoded_mb << 20,
     )
+    app[MISSES] = Misses(app[STORE])
     app.cleanup_ctx.append(_close)
     add_routes(app, ROUTES)
     return app

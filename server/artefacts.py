@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import posixpath
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from kernsym.cache import BundleFile, FileRole, Held, Store
-from kernsym.cache.manifests import stamp_of
 from kernsym.distros import KernsymError, Unusable
 from kernsym.server.config import ServerConfig
 from kernsym.server.sections import Sections, read_sections
@@ -23,7 +22,7 @@ from kernsym.server.served.body import make_body
 from kernsym.server.source_names import place_in_tree
 
 _YEAR_SECONDS = 31_536_000
-_MOST_BODIES = 4096  # remembered; a kernel has as many modules
+_MOST_BODIES = 2048  # remembered, some 3 kB each
 _MOST_TABLES = 256  # of sections, some kilobytes each
 _MOST_NAME = 4096  # of a source file or a section, in characters
 
@@ -53,8 +52,13 @@ class Artefacts:
         self._sections_of = lru_cache(_MOST_TABLES)(lambda path, sha256: read_sections(path))
 
     async def debuginfo(self, build_id: str) -> Body:
-        """The file with the DWARF."""
-        return await self._find(build_id, "debuginfo", lambda held: self._file(held, held.file))
+        """The file with the DWARF; the index alone tells all that has to be known of it."""
+        key = f"{build_id}/debuginfo"
+        known = self._known(key)
+        if known is None:
+            held = self._held(build_id)
+            known = self._keep(key, self._remember(held, lambda held: self._file(held, held.file)))
+        return known
 
     async def executable(self, build_id: str) -> Body:
         """The file with code and data: the same, unless that only outlines them."""
@@ -77,22 +81,34 @@ class Artefacts:
         Raises `KernsymError` (`not-held`, `section-missing`, `source-missing`, ...).
         """
         key = f"{build_id}/{kind}"
+        known = self._known(key)
+        if known is None:
+            held = self._held(build_id)
+            known = self._keep(key, await asyncio.to_thread(self._remember, held, make))
+        return known
+
+    def _known(self, key: str) -> Body | None:
         known = self._bodies.get(key)
-        if known is not None and known.holds():
-            self._bodies.move_to_end(key)
-            return known.body
-        known = await asyncio.to_thread(self._look_up, build_id, make)
-        self._bodies[key] = known
-        if len(self._bodies) > _MOST_BODIES:
-            self._bodies.popitem(last=False)
+        if known is None or _stamp(known.manifest) != known.stamp:
+            return None
+        self._bodies.move_to_end(key)
         return known.body
 
-    def _look_up(self, build_id: str, make: Callable[[Held], Body]) -> _Remembered:
+    def _keep(self, key: str, found: _Remembered) -> Body:
+        self._bodies[key] = found
+        if len(self._bodies) > _MOST_BODIES:
+            self._bodies.popitem(last=False)
+        return found.body
+
+    def _held(self, build_id: str) -> Held:
         held = self._store.find_build_id(build_id)
         if held is None:
             raise UnknownBuildId("not-held", f"no file with the build ID {build_id} is held")
-        manifest = self._store.folder(held.bundle.kernel) / "manifest.json"
-        stamp = stamp_of(manifest)  # before the files are looked at: a change is met the next time
+        return held
+
+    def _remember(self, held: Held, make: Callable[[Held], Body]) -> _Remembered:
+        manifest = sys.intern(f"{self._folder(held)}/manifest.json")
+        stamp = _stamp(manifest)  # before the files are looked at: a change is met the next time
         try:
             return _Remembered(manifest=manifest, stamp=stamp, body=make(held))
         except OSError as error:
@@ -186,9 +202,6 @@ class Artefacts:
         etag: str,
         name: str,
     ) -> Body:
-        refs = {ref.package.id: ref for ref in held.bundle.packages}
-        ref = refs.get(file.package)
-        archive = posixpath.basename(unquote(urlsplit(ref.url).path)) if ref else ""
         return make_body(
             path,
             *place,
@@ -197,28 +210,42 @@ class Artefacts:
             modified=path.stat().st_mtime,
             cache_control=self._cache_control,
             name=quote(name, safe="/+~: "),
-            archive=quote(archive or file.package, safe="+~: "),
+            archive=quote(_archive(file.package), safe="+~: "),
         )
 
     def _path(self, held: Held, file: BundleFile) -> Path:
-        return self._store.folder(held.bundle.kernel) / file.path
+        return self._folder(held) / file.path
+
+    def _folder(self, held: Held) -> Path:
+        return self._store.root / "kernels" / held.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Remembered:
     """A body, and the manifest that it stands in, as that was then."""
 
-    manifest: Path
-    stamp: str
+    manifest: str
+    stamp: tuple[int, int]
     body: Body
 
-    def holds(self) -> bool:
-        return stamp_of(self.manifest) == self.stamp
+
+def _stamp(manifest: str) -> tuple[int, int]:
+    """Changes with every manifest that is published in this place; (0, 0): there is none."""
+    try:
+        state = os.stat(manifest)  # noqa: PTH116 (asked for each request)
+        return state.st_ino, state.st_mtime_ns
+    except OSError:
+        return 0, 0
 
 
 def _in_package(path: str) -> str:
     """The path of a file in the package that it came from: the store keeps them below `root`."""
     return f"/{path.partition('/')[2]}"
+
+
+def _archive(package: str) -> str:
+    """The file name of a package from its id, which for a .deb it is."""
+    return package if package.endswith(("deb", ".rpm")) else f"{package}.rpm"
 
 
 def _sound(name: str) -> str:

@@ -64,7 +64,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     idle_seconds: Seconds = 75.0
     stall_seconds: Seconds = 60.0
     shutdown_seconds: Seconds = 8.0
-    memory_mb: Amount = 16
+    memory_mb: Amount = 8
     encoded_mb: Amount = 4096
     cors_origins: tuple[str, ...] = ()
     fetch_on_demand: bool = True

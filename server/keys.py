@@ -10,6 +10,7 @@ from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
 from kernsym.server.lookup import Lookup
 from kernsym.server.metrics import Metrics
+from kernsym.server.misses import Misses
 from kernsym.server.reload import Reload
 from kernsym.server.served import FileAnswers
 from kernsym.server.symbols import Symbols
@@ -21,5 +22,6 @@ METRICS = web.AppKey("metrics", Metrics)
 JOBS = web.AppKey("jobs", JobBoard)
 SYMBOLS = web.AppKey("symbols", Symbols)
 ARTEFACTS = web.AppKey("artefacts", Artefacts)
+MISSES = web.AppKey("misses", Misses)
 ANSWERS = web.AppKey("answers", FileAnswers)
 LOOKUP = web.AppKey("lookup", Lookup)

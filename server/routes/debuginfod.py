@@ -15,9 +15,9 @@ from aiohttp import web
 from kernsym.cache import LooseFile
 from kernsym.cache.messages import JobStatus
 from kernsym.cache.tokens import TokenRole
-from kernsym.distros import Unusable
+from kernsym.distros import KernsymError, Unusable
 from kernsym.server.artefacts import UnknownBuildId, cache_control
-from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, LOOKUP, METRICS
+from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, LOOKUP, METRICS, MISSES
 from kernsym.server.loose import loose_body
 from kernsym.server.request_log import KERNEL_OF
 from kernsym.server.routes.asks import ask_of, or_on_its_way
@@ -54,24 +54,38 @@ async def _answer(
     request: web.Request, artefact: str, make: Callable[[str], Awaitable[Body]]
 ) -> web.StreamResponse:
     """What the store holds, else what the look-up brings."""
-    build_id, metrics = _build_id(request), request.app[METRICS]
+    misses, metrics = request.app[MISSES], request.app[METRICS]
+    if (miss := misses.answer(request)) is not None:
+        metrics.lookup("not-held")
+        return miss
+    build_id = _build_id(request)
     try:
         body = await make(build_id)
         metrics.lookup("held")
     except UnknownBuildId:
-        if (lookup := request.app.get(LOOKUP)) is None:
+        if LOOKUP not in request.app:  # a worker: the fetcher has one
             raise
-        with metrics.failed_lookup():
-            found = await lookup.find(build_id, ask_of(request, artefact))
-        if isinstance(found, LooseFile):
-            kept = cache_control(request.app[CONFIG])
-            body = await asyncio.to_thread(loose_body, found, artefact, kept)
-            metrics.lookup("upstream")
-        else:
-            body = await make(build_id)
-            metrics.lookup("fetched")
+        body = await _bring(request, build_id, artefact, make)
     request[KERNEL_OF] = body.kernel
     return await request.app[ANSWERS].answer(request, body)
+
+
+async def _bring(
+    request: web.Request, build_id: str, artefact: str, make: Callable[[str], Awaitable[Body]]
+) -> Body:
+    """What the look-up brings."""
+    app, metrics = request.app, request.app[METRICS]
+    try:
+        with metrics.failed_lookup():
+            found = await app[LOOKUP].find(build_id, ask_of(request, artefact))
+    except KernsymError as error:
+        app[MISSES].remember(request, build_id, error)
+        raise
+    if isinstance(found, LooseFile):
+        metrics.lookup("upstream")
+        return await asyncio.to_thread(loose_body, found, artefact, cache_control(app[CONFIG]))
+    metrics.lookup("fetched")
+    return await make(build_id)
 
 
 def _build_id(request: web.Request) -> str:

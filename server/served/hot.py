@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from kernsym.server.served.body import Body
 
+Content = bytes | bytearray
 MOST_EACH = 256 << 10  # larger ones cost more to send than to fetch
 
 
@@ -19,15 +20,15 @@ class HotBodies:
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._held = 0
-        self._contents: OrderedDict[str, bytes] = OrderedDict()
+        self._contents: OrderedDict[str, Content] = OrderedDict()
 
-    def get(self, etag: str) -> bytes | None:
+    def get(self, etag: str) -> Content | None:
         content = self._contents.get(etag)
         if content is not None:
             self._contents.move_to_end(etag)
         return content
 
-    def put(self, etag: str, content: bytes) -> None:
+    def put(self, etag: str, content: Content) -> None:
         if len(content) > min(self._most, MOST_EACH) or etag in self._contents:
             return
         self._contents[etag] = content
@@ -37,14 +38,14 @@ class HotBodies:
             self._held -= len(dropped)
 
 
-def read_cached(descriptor: int, body: Body) -> bytes | None:
+def read_cached(descriptor: int, body: Body) -> Content | None:
     """The body's content if the page cache has all of it; None: it would have to be waited for."""
     content = bytearray(body.size)
     try:
         read = os.preadv(descriptor, [content], body.offset, os.RWF_NOWAIT)
     except OSError:  # EAGAIN, or a file system that cannot tell
         return None
-    return bytes(content) if read == body.size else None
+    return content if read == body.size else None
 
 
 def read(descriptor: int, body: Body) -> bytes:
