@@ -195,4 +195,5 @@ DISTRO = Distro(
     weakly_signed=weakly_signed,
     named=named,
     keyrings=suse_repositories.KEYRINGS,
+    fingerprints=suse_repositories.FINGERPRINTS,
 )

@@ -145,8 +145,12 @@ class Packages:
         self, job: Job, packages: Sequence[Package], sources: Sequence[Source], version: str
     ) -> Iterator[Offer]:
         distro = catalog()[job.kernel.distro]
-        weak = distro.weakly_signed(job.kernel)
-        fetch = ThreadFetch(self._upstream, weak=weak, tell=_telling_once(job))
+        fetch = ThreadFetch(
+            self._upstream,
+            weak=distro.weakly_signed(job.kernel),
+            fingerprints=distro.fingerprints,
+            tell=_telling_once(job),
+        )
         return offers(
             distro,
             job.kernel,

@@ -141,6 +141,15 @@ def certificates_of(keyrings: Sequence[str]) -> list[Cert]:
     return certificates
 
 
+def known_keys(keys: bytes, fingerprints: Sequence[str]) -> tuple[str, ...]:
+    """Of the keys that somebody offers those with known fingerprints, as armoured keyrings."""
+    try:
+        offered = Cert.split_bytes(keys)
+    except (RuntimeError, ValueError):
+        return ()
+    return tuple(str(key) for key in offered if key.fingerprint.upper() in fingerprints)
+
+
 def _certificates_for(signature: bytes, keyrings: Sequence[str]) -> list[Cert]:
     try:
         return certificates_of(keyrings)

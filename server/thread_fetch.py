@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from zstandard import ZstdDecompressor, ZstdError
@@ -11,7 +11,12 @@ from zstandard import ZstdDecompressor, ZstdError
 from kernsym.distros import CouldNotFindOut, Page, Refused, Source
 from kernsym.server.mirror_errors import public
 from kernsym.server.pages import ago
-from kernsym.server.signatures import keyrings_of, verify_clear_signed, verify_detached
+from kernsym.server.signatures import (
+    keyrings_of,
+    known_keys,
+    verify_clear_signed,
+    verify_detached,
+)
 from kernsym.server.upstream import Upstream
 
 _PIECE = 1 << 18
@@ -21,8 +26,9 @@ _CLEAR_SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 class ThreadFetch:
     """`kernsym.distros.Fetch` for code that runs in a thread beside the upstream's event loop.
 
-    `weak`: signatures with SHA-1 or DSA are good enough, as `Distro.weakly_signed` says.  `tell`
-    hears, in words, when a mirror cannot be asked and what it said before is used.
+    `weak`: signatures with SHA-1 or DSA are good enough, as `Distro.weakly_signed` says.
+    `fingerprints`: of keys that are believed though no keyring has them.  `tell` hears, in words,
+    when a mirror cannot be asked and what it said before is used.
     """
 
     def __init__(
@@ -30,10 +36,12 @@ class ThreadFetch:
         upstream: Upstream,
         *,
         weak: bool = False,
+        fingerprints: Sequence[str] = (),
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._upstream = upstream
         self._weak = weak
+        self._fingerprints = fingerprints
         self._tell = tell
         self._unsure: dict[str, CouldNotFindOut] = {}
 
@@ -75,8 +83,7 @@ class ThreadFetch:
             return page
         signature = self._page(detached, source.place)
         if signature is not None:
-            keyrings = keyrings_of(source)
-            signer = verify_detached(page.body, signature.body, keyrings, weak=self._weak)
+            signer = self._check_detached(page, signature, source)
             return Page(url=url, body=page.body, signed_by=signer)
         # RPMs carry signatures of their own, which `rpm_signature.voucher` then demands.
         if source.signature == "if-present" or source.kind == "rpm-md":
@@ -87,6 +94,20 @@ class ThreadFetch:
             context=(f"no {public(detached)}",),
             hint='to accept it nevertheless, give its [[source]] signature = "if-present"',
         )
+
+    def _check_detached(self, page: Page, signature: Page, source: Source) -> str:
+        """Who signed a page; the key may be one that the repository offers, if it is known."""
+        keyrings = keyrings_of(source)
+        try:
+            return verify_detached(page.body, signature.body, keyrings, weak=self._weak)
+        except (CouldNotFindOut, Refused):
+            if source.signed_by:
+                raise
+            offered = self._page(f"{page.url.partition('?')[0]}.key", source.place)
+            known = known_keys(offered.body, self._fingerprints) if offered else ()
+            if not known:
+                raise
+            return verify_detached(page.body, signature.body, known, weak=self._weak)
 
     def pop_unsure(self) -> CouldNotFindOut | None:
         """Why the last answers were of earlier, if they were; asked again, nothing."""

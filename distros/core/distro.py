@@ -161,7 +161,8 @@ class Distro:
     `named(file)`: the kernel whose package a file is named after; None: not this distribution's.
 
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
-    as the distribution's own package `keyring_package` installs them.
+    as the distribution's own package `keyring_package` installs them.  `fingerprints`: of its keys,
+    upper case; one of these is believed wherever it comes from.
     """
 
     name: str
@@ -179,3 +180,4 @@ class Distro:
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""
+    fingerprints: tuple[str, ...] = ()

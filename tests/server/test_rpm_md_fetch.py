@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pysequoia import SignatureMode, Tsk, sign
 
-from kernsym.distros import Kernel, Package, PackageRef, Refused, Role, Source
+from kernsym.distros import CouldNotFindOut, Kernel, Package, PackageRef, Refused, Role, Source
 from kernsym.distros.formats import rpm_md
 from kernsym.server.thread_fetch import ThreadFetch
 from kernsym.server.upstream import Upstream
@@ -105,3 +105,29 @@ async def test_a_folder(tmp_path: Path) -> None:
     assert found is not None and found.url == f"{tmp_path.as_uri()}/repo/{ROW.file}"
     missing = replace(source, url=f"{tmp_path.as_uri()}/elsewhere")
     assert await locate(tmp_path / "pages", missing) is None
+
+
+async def test_a_key_that_the_repository_offers_must_be_known(
+    mirror: UpstreamServer, tmp_path: Path
+) -> None:
+    key = Tsk.generate("Repository <r@example.com>")
+    write(mirror.root, key=key)
+    (mirror.root / "repo/repodata/repomd.xml.key").write_text(str(key.extract_certificate()))
+    fingerprint = key.extract_certificate().fingerprint.upper()
+    source = replace(source_of(mirror.url), distro="photon")  # whose keys are not on this machine
+    async with Upstream(tmp_path / "pages") as upstream:
+
+        async def ask(fingerprints: tuple[str, ...], signed_by: tuple[str, ...] = ()) -> str | None:
+            fetch = ThreadFetch(upstream, fingerprints=fingerprints)
+            asked = replace(source, signed_by=signed_by)
+            found = await asyncio.to_thread(rpm_md.locate, WANTED, KERNEL, asked, fetch)
+            return found.signed_by if found else None
+
+        assert await ask((fingerprint,)) == fingerprint
+        for fingerprints in ((), ("A" * 40,)):
+            with pytest.raises(CouldNotFindOut) as error:
+                await ask(fingerprints)
+            assert error.value.code == "keyring-missing"
+        other = str(Tsk.generate("Another <a@example.com>").extract_certificate())
+        with pytest.raises(Refused):
+            await ask((fingerprint,), (other,))
