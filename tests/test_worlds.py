@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
+from kernsym.client.dumps import read_facts
 from tests.foreign_worlds import (
     RHEL8,
     ROCKY8,
@@ -24,6 +26,7 @@ from tests.foreign_worlds import (
     published,
 )
 from tests.story import COMMANDS, assert_everything_is_there
+from tests.test_sharing import shared_server
 
 WORLDS = (RHEL8, SLES15, UBUNTU2204, UBUNTU2404)
 REBUILD = ".999.3."  # of SLES's kernel, not the dump's
@@ -166,3 +169,27 @@ def test_a_rebuild_with_the_same_banner_alone_is_refused(tmp_path: Path) -> None
     assert "error[vmlinux-mismatch]" in done.stderr and "build-id differs" in done.stderr
     shown = dict(re.findall(r"(dump|vmlinux) +banner (.*)", done.stderr))
     assert shown["dump"] == shown["vmlinux"]
+
+
+@on(SLES15)
+def test_a_pair_and_its_sources_come_from_a_shared_server(
+    vendor: Published, tmp_path: Path
+) -> None:
+    kernsym = vendor.command(tmp_path / "home")
+    kernsym.environment["KERNSYM_TOKEN"] = "s3cret"
+    with shared_server(kernsym) as url:
+        done = kernsym("--server", url, "crash", vendor.world.vmcore, text=COMMANDS)
+    assert_everything_is_there(done.stdout)
+
+
+@on(SLES15)
+def test_a_build_id_alone_leads_to_both_halves(vendor: Published, tmp_path: Path) -> None:
+    """The lists of files of the repositories tell which package has it."""
+    build_id = read_facts(vendor.world.vmcore).fingerprint.build_id
+    with shared_server(vendor.command(tmp_path / "home")) as url:
+        files = [
+            requests.get(f"{url}/buildid/{build_id}/{kind}", timeout=60).content
+            for kind in ("debuginfo", "executable")
+        ]
+    assert all(file.startswith(b"\x7fELF") for file in files)
+    assert [b".debug_info\0" in file for file in files] == [True, False]
