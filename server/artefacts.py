@@ -28,7 +28,7 @@ _MOST_NAME = 4096  # of a source file or a section, in characters
 
 
 class UnknownBuildId(KernsymError):
-    """No file of the store has the build ID: somebody else may know it."""
+    """Nothing is held of the build ID, or not its sources: somebody else may know it."""
 
 
 def cache_control(config: ServerConfig) -> str:
@@ -139,11 +139,7 @@ class Artefacts:
     def _source(self, held: Held, name: str) -> Body:
         tree = held.bundle.first(FileRole.SOURCE_TREE)
         if tree is None:
-            raise KernsymError(
-                "not-held",
-                f"the sources of {held.key} are not held",
-                hint="kernsym fetch brings them, with the kernel",
-            )
+            raise UnknownBuildId("not-held", f"the sources of {held.key} are not held")
         place = place_in_tree(name, held.bundle.source_prefix, _in_package(tree.path))
         top = os.path.realpath(self._path(held, tree))
         path = Path(os.path.realpath(f"{top}/{place}"))

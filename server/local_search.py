@@ -4,15 +4,19 @@ somebody told what is in it."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from kernsym.cache import Held, LooseFile, Store
+from kernsym.cache.manifests import stamp_of
 from kernsym.cache.messages import Event, EventKind, JobState, Part, SymbolsRequest
 from kernsym.distros import (
     CouldNotFindOut,
     Fetch,
     Fingerprint,
+    KernsymError,
     NotPublished,
     Refused,
 )
@@ -24,8 +28,9 @@ from kernsym.server.symbols import Symbols
 
 _ASKED_BY = "debuginfod"
 _MOST_VMLINUX = 100  # of jobs, whose build ID is remembered
-# The machine of a package, as `uname -m` spells it, where RPM has another word.
-_MACHINES = {"i586": "i686", "armv7hl": "armv7l"}
+_FAILURE_SECONDS = 600.0
+_LOOKING_SECONDS = 1800.0  # a package of a gigabyte takes some minutes, more on a busy machine
+_LOOK_SECONDS = 1.0
 
 
 class LocalSearch:
@@ -42,12 +47,14 @@ class LocalSearch:
         self._symbols = symbols
         self._build_ids = BuildIds(store.root / "pages")
         self._fetch = fetch
-        self._vmlinux: dict[Path, str | None] = {}
+        self._vmlinux: dict[Path, tuple[str, str | None]] = {}
+        self._without_sources: dict[str, tuple[float, KernsymError]] = {}
         self.reconfigure(config)
 
     def reconfigure(self, config: ServerConfig) -> None:
         """Go by another configuration from now on."""
         self._on_demand = config.options.fetch_on_demand
+        self._looks_through = config.keeps_jobs and config.options.index_packages
         lists = tuple(source for source in config.sources if source.kind == "rpm-md")
         self._sources = () if config.offline else lists
 
@@ -61,29 +68,104 @@ class LocalSearch:
         bringing it.
         """
         job = await self.job_about(build_id)
-        if job is None and not self._on_demand:
-            raise NotPublished("not-published", "none is fetched because of a build ID")
-        if job is None:
-            request = await asyncio.to_thread(self._request, build_id)
-            job = await self._symbols.start(request, asked_by=_ASKED_BY)
-        on_job(job)
-        return await self._wait(job, build_id, early=early)
+        if job is not None:
+            on_job(job)
+            return await self._wait(job, build_id, early=early)
+        self._require_on_demand()
+        request = await asyncio.to_thread(self._request_of_member, build_id)
+        if request is None:
+            request = await self._request_of_listed(build_id, on_job)
+        return await self._bring(request, build_id, on_job, early=early)
 
-    def _request(self, build_id: str) -> SymbolsRequest:
-        """What has to be asked for to get a file with the build ID."""
-        if (member := self._store.known.find(build_id)) is not None:
-            return SymbolsRequest(
-                fingerprint=Fingerprint(banner=member.banner, build_id=member.kernel_build_id),
-                modules=(member.module,) if member.module else (),
-            )
+    async def find_sources(self, build_id: str, on_job: Callable[[Job], None]) -> Held:
+        """A file that is held, when the sources of its kernel are held too.
+
+        Raises as `find`.  What kept the sources of a kernel from coming is remembered for a while:
+        a debugger asks for one file after the other.
+        """
+        held = await asyncio.to_thread(self._store.find_build_id, build_id)
+        if held is None:
+            raise NotPublished("not-published", "its kernel is not held")
+        self._require_on_demand()
+        until, failure = self._without_sources.get(held.key, (0.0, None))
+        if failure is not None and time.monotonic() < until:
+            raise failure
+        shown = (await asyncio.to_thread(lambda: held.bundle)).verification
+        fingerprint = Fingerprint(banner=shown.banner, build_id=shown.build_id)
+        request = SymbolsRequest(fingerprint=fingerprint, part=Part.SOURCES)
+        try:
+            job = await self._symbols.start(request, asked_by=_ASKED_BY)
+            on_job(job)
+            await self._wait(job, build_id, early=False)
+        except KernsymError as error:
+            self._without_sources[held.key] = time.monotonic() + _FAILURE_SECONDS, error
+            raise
+        return held
+
+    def _require_on_demand(self) -> None:
+        if not self._on_demand:
+            raise NotPublished("not-published", "none is fetched because of a build ID")
+
+    def _request_of_member(self, build_id: str) -> SymbolsRequest | None:
+        """What to ask for to get a file of a package that was seen before."""
+        member = self._store.known.find(build_id)
+        if member is None:
+            return None
+        return SymbolsRequest(
+            fingerprint=Fingerprint(banner=member.banner, build_id=member.kernel_build_id),
+            modules=(member.module,) if member.module else (),
+        )
+
+    async def _request_of_listed(
+        self, build_id: str, on_job: Callable[[Job], None]
+    ) -> SymbolsRequest:
+        """What to ask for to get a file that a list of files names.
+
+        The list does not tell vmlinux from a module.  So the kernel is brought, and where the file
+        is none of what came, it is a module that is known as soon as the package is looked through.
+        """
         if not self._sources:
             raise NotPublished("not-published", "none is known to have it")
-        found = self._build_ids.search(build_id, self._sources, self._fetch)
-        arch = found.ref.package.arch
-        fingerprint = Fingerprint(
-            build_id=build_id, release=found.uname, arch=_MACHINES.get(arch, arch)
+        listed = await asyncio.to_thread(
+            self._build_ids.search, build_id, self._sources, self._fetch
         )
-        return SymbolsRequest(fingerprint=fingerprint)
+        file = unquote(urlsplit(listed.ref.url).path).rpartition("/")[2]
+        request = SymbolsRequest(fingerprint=Fingerprint(package=file))
+        job = await self._symbols.start(request, asked_by=_ASKED_BY)
+        on_job(job)
+        await self._end_of(job)
+        if await asyncio.to_thread(self._store.find_build_id, build_id) is not None:
+            return request
+        return await self._when_looked_through(job.kernel.key, listed.ref.package.id, build_id)
+
+    async def _when_looked_through(self, key: str, package: str, build_id: str) -> SymbolsRequest:
+        deadline = time.monotonic() + _LOOKING_SECONDS
+        while self._looks_through and time.monotonic() < deadline:
+            known = await asyncio.to_thread(self._store.known.read, key)
+            request = await asyncio.to_thread(self._request_of_member, build_id)
+            if request is not None:
+                return request
+            if known is not None and package in known.listed:
+                raise NotPublished("not-published", f"{package} is listed with it and has it not")
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise CouldNotFindOut(
+            "not-looked-through", f"{package} is listed with it, but was not looked through"
+        )
+
+    async def _bring(
+        self,
+        request: SymbolsRequest,
+        build_id: str,
+        on_job: Callable[[Job], None],
+        *,
+        early: bool,
+    ) -> Held | LooseFile:
+        held = await asyncio.to_thread(self._store.find_build_id, build_id)
+        if held is not None:
+            return held
+        job = await self._symbols.start(request, asked_by=_ASKED_BY)
+        on_job(job)
+        return await self._wait(job, build_id, early=early)
 
     async def job_about(self, build_id: str) -> Job | None:
         """The job that works on the kernel whose vmlinux has the build ID."""
@@ -98,9 +180,19 @@ class LocalSearch:
         return None
 
     async def _wait(self, job: Job, build_id: str, *, early: bool) -> Held | LooseFile:
+        """The file that a job brings; with `early` its vmlinux as soon as that is checked."""
+        if early and (vmlinux := await self._vmlinux_of(job, build_id)) is not None:
+            return vmlinux
+        await self._end_of(job)
+        held = await asyncio.to_thread(self._store.find_build_id, build_id)
+        if held is None:
+            raise NotPublished("not-held", f"{job.kernel.key} was brought and does not have it")
+        return held
+
+    async def _vmlinux_of(self, job: Job, build_id: str) -> LooseFile | None:
+        """The vmlinux of a job that runs; None when that is another file, or the job has ended."""
         async for event in job.follow():
-            checked = early and event.kind is EventKind.VMLINUX
-            if checked and await self._is_of(event, build_id):
+            if event.kind is EventKind.VMLINUX and await self._is_of(event, build_id):
                 return LooseFile(
                     build_id=build_id,
                     path=self._path(event),
@@ -108,23 +200,25 @@ class LocalSearch:
                     archive="",
                     origin="a package",
                 )
+        return None
+
+    async def _end_of(self, job: Job) -> None:
+        """Wait for the end of a job.  Raises what kept it from its work."""
+        async for event in job.follow():
             if event.problem is not None:
                 raise event.problem.as_error()
-        held = await asyncio.to_thread(self._store.find_build_id, build_id)
-        if held is not None:
-            return held
-        if job.state is JobState.DONE:
-            raise NotPublished("not-held", f"{job.kernel.key} was brought and does not have it")
-        raise CouldNotFindOut("interrupted", f"the work on {job.kernel.key} was interrupted")
+        if job.state is not JobState.DONE:
+            raise CouldNotFindOut("interrupted", f"the work on {job.kernel.key} was interrupted")
 
     async def _is_of(self, event: Event, build_id: str) -> bool:
         """Whether the vmlinux of an event is there and has the build ID."""
         path = self._path(event)
-        if path not in self._vmlinux:
+        stamp = stamp_of(path)
+        if self._vmlinux.get(path, ("",))[0] != stamp:
             if len(self._vmlinux) >= _MOST_VMLINUX:
                 self._vmlinux.clear()
-            self._vmlinux[path] = await asyncio.to_thread(_build_id, path)
-        return self._vmlinux[path] == build_id and path.exists()
+            self._vmlinux[path] = stamp, await asyncio.to_thread(_build_id, path)
+        return bool(stamp) and self._vmlinux[path][1] == build_id
 
     def _path(self, event: Event) -> Path:
         assert event.kernel is not None

@@ -116,19 +116,26 @@ class Lookup:
         task.add_done_callback(ended)
         return task
 
+    async def _fetch(self, search: _Search) -> Found:
+        """What we bring ourselves."""
+
+        def on_job(job: Job) -> None:
+            self._jobs[search] = job
+
+        if search.artefact.startswith("source "):
+            return await self._packages.find_sources(search.build_id, on_job)
+        # Of vmlinux alone nobody knows yet whether it has the code, or is half of a kernel.
+        early = search.artefact == "debuginfo"
+        return await self._packages.find(search.build_id, on_job, early=early)
+
     async def _bring(self, search: _Search, ask: Ask) -> Found:
         """Ask one after the other, ourselves first: what we fetch is checked against a package."""
         build_id, answers, sure = search.build_id, [], True
-        if not search.artefact.startswith("source "):
-            try:
-                return await self._packages.find(
-                    build_id,
-                    lambda job: self._jobs.update({search: job}),
-                    early=search.artefact == "debuginfo",  # it may be half of a kernel only
-                )
-            except KernsymError as error:
-                sure = isinstance(error, NotPublished)
-                answers += [f"packages: {error.message}", *error.context]
+        try:
+            return await self._fetch(search)
+        except KernsymError as error:
+            sure = isinstance(error, NotPublished)
+            answers += [f"packages: {error.message}", *error.context]
         try:
             return await self._federation.find(build_id, search.artefact, ask.asker)
         except KernsymError as error:

@@ -38,6 +38,7 @@ class Row:
     provides: tuple[str, ...] = ()
     description: str = "A kernel."
     checksum: tuple[str, str] = ("sha256", "ab" * 32)
+    size: int = 1234
 
     @property
     def file(self) -> str:
@@ -67,7 +68,7 @@ def _primary_entry(row: Row) -> str:
   <checksum type="{kind}" pkgid="YES">{checksum}</checksum>
   <description>{escape(row.description)}</description>
   <time file="1715688001" build="{row.built}"/>
-  <size package="1234" installed="99" archive="99"/>
+  <size package="{row.size}" installed="99" archive="99"/>
   <location{base} href="{row.file}"/>
   <format><rpm:provides>{provides}</rpm:provides></format>
 </package>

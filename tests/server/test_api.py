@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient
 
 from kernsym.distros import Source
 from kernsym.server.app import build_app
-from kernsym.server.config import ServerConfig
+from kernsym.server.config import Options, ServerConfig
 from tests.conftest import BANNER, DEBUG_PACKAGE, KERNEL, SOURCE_PACKAGE, WORLD
 from tests.upstream import UpstreamServer
 
@@ -146,7 +146,7 @@ async def test_more_modules_come_from_the_package_that_is_held(
 async def test_sources_arrive_and_are_served(
     make_client: MakeClient, mirror: UpstreamServer
 ) -> None:
-    client = await make_client()
+    client = await make_client(options=Options(fetch_on_demand=False))
     bundle = await bring(client, modules=[])
     build_id = bundle["verification"]["build_id"]
     missing = await client.get(f"/buildid/{build_id}/source/kernel/panic.c")

@@ -16,12 +16,13 @@ from kernsym.cache import Store
 from kernsym.distros import MemberKind, catalog
 from kernsym.server.growing import GrowingFile
 from kernsym.server.unpack import ExtractedFile, extract
-from tests.conftest import BANNER, DEBUG_PACKAGE, FACTS, KERNEL, WORLD
+from tests.conftest import BANNER, DEBUG_PACKAGE, FACTS, KERNEL, SOURCE_PACKAGE, WORLD
 from tests.live_server import TOKEN, Answer, LiveServer, live_server
 from tests.processes import wait_for
 from tests.upstream import UpstreamServer
 
 VMLINUX = FACTS.fingerprint.build_id or ""
+SOURCES = ("kernel/panic.c", "kernel/module/main.c", "fs/overlayfs/super.c")
 BEARER = f"Bearer {TOKEN}"
 
 
@@ -214,3 +215,31 @@ def test_the_list_of_modules_is_whole(
     store.close()
     assert known is not None and (known.banner, known.build_id) == (BANNER, VMLINUX)
     assert known.modules == {file.build_id: name for name, file in modules.items()}
+
+
+def test_sources_come_with_the_first_that_is_asked_for(
+    tmp_path: Path, mirror: UpstreamServer
+) -> None:
+    with serving(tmp_path, mirror) as server:
+        wait_for_job(server, bring(server))
+        with ThreadPoolExecutor(4) as pool:
+            paths = [f"/buildid/{VMLINUX}/source/{path}" for path in SOURCES]
+            answers = list(pool.map(server.ask, paths))
+        assert [answer.status for answer in answers] == [200] * len(SOURCES)
+        assert b"panic(" in answers[0].body
+        missing = server.ask(f"/buildid/{VMLINUX}/source/no/such.c")
+        assert (missing.status, missing.json()["code"]) == (404, "source-missing")
+    assert mirror.hits[SOURCE_PACKAGE] == 1
+
+
+def test_sources_that_do_not_come_are_asked_for_once(
+    tmp_path: Path, mirror: UpstreamServer
+) -> None:
+    mirror.status_for = lambda path, hit: 404 if path == SOURCE_PACKAGE else None
+    with serving(tmp_path, mirror) as server:
+        wait_for_job(server, bring(server))
+        for path in SOURCES:
+            answer = server.ask(f"/buildid/{VMLINUX}/source/{path}")
+            assert answer.status == 502
+            assert any("does not have it" in line for line in answer.json()["context"])
+    assert mirror.hits[SOURCE_PACKAGE] == 1
