@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from kernsym.distros import CouldNotFindOut, PackageRef, Refused
+from kernsym.server.checked import CheckedFiles
 from kernsym.server.disk import require_room
 from kernsym.server.growing import GrowingFile
 from kernsym.server.mirror_errors import MISSING, TryAgain, host_of, odd_status, public
@@ -31,12 +32,14 @@ async def download(
     *,
     room: int = 0,
     on_progress: Progress = lambda done, total: None,
+    checked: CheckedFiles | None = None,
 ) -> Path:
     """Brings a package to `target` and returns where it lies: a file:// source is left in place.
 
     The caller alone works on `target`.  Readers of `growing` see the bytes as they come, and the
     error when they do not.  `room`: bytes that must stay free beside the package, for what will
-    be unpacked.  `on_progress` hears bytes, done and in all (None: not known).
+    be unpacked.  `on_progress` hears bytes, done and in all (None: not known).  `checked`: what
+    need not be compared with its digest again; a file:// source may be replaced and always is.
 
     Interrupted in any way it leaves `TARGET.part`, from which the next call goes on.
 
@@ -46,10 +49,14 @@ async def download(
         there = await asyncio.to_thread(_in_place, ref, target)
         if there is not None:
             await asyncio.to_thread(require_room, target.parent, room)
-            await asyncio.to_thread(_check_in_place, ref, there, growing, on_progress)
-            return there
-        await _Download(upstream, ref, target, growing, room, on_progress).run()
-        return target
+            known = checked is not None and await asyncio.to_thread(checked.knows, ref, there)
+            read = _take_in_place if known else _check_in_place
+            await asyncio.to_thread(read, ref, there, growing, on_progress)
+        else:
+            await _Download(upstream, ref, target, growing, room, on_progress).run()
+        if checked is not None and not is_file_url(ref.url):
+            await asyncio.to_thread(checked.remember, ref, target)
+        return there or target
     except asyncio.CancelledError:
         growing.fail(CouldNotFindOut("download-cancelled", "the download was cancelled"))
         raise
@@ -148,6 +155,17 @@ def _in_place(ref: PackageRef, target: Path) -> Path | None:
     if is_file_url(ref.url):
         return file_path(ref.url)
     return target if target.is_file() else None
+
+
+def _take_in_place(
+    ref: PackageRef, path: Path, growing: GrowingFile, on_progress: Progress
+) -> None:
+    """Give a package to its readers that was found to be right before."""
+    size = path.stat().st_size
+    growing.begin(path)
+    growing.grown(size)
+    growing.finish()
+    on_progress(size, size)
 
 
 def _check_in_place(

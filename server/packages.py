@@ -23,6 +23,7 @@ from kernsym.distros import (
     catalog,
 )
 from kernsym.distros.core.distro import BUILT_IN
+from kernsym.server.checked import CheckedFiles
 from kernsym.server.config import ServerConfig
 from kernsym.server.credentials import Credentials
 from kernsym.server.download import download
@@ -59,6 +60,7 @@ class Packages:
         self._store = store
         self._upstream = upstream
         self._config = config
+        self._checked = CheckedFiles()
 
     def reconfigure(self, config: ServerConfig) -> None:
         """Ask other sources, or with other credentials, from now on."""
@@ -209,7 +211,9 @@ class Packages:
         room = _ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK
         if ref.size is not None:
             room = min(room, _MOST_GROWTH * ref.size)
-        await download(self._upstream, ref, target, growing, room=room, on_progress=tell)
+        await download(
+            self._upstream, ref, target, growing, room=room, on_progress=tell, checked=self._checked
+        )
         if not held:
             seconds = max(time.monotonic() - began, 0.001)
             rate = (last - first) / seconds / 1e6

@@ -13,6 +13,7 @@ from kernsym.distros import (
     PackageRef,
     Role,
 )
+from kernsym.server.checked import CheckedFiles
 from kernsym.server.download import download
 from kernsym.server.growing import GrowingFile
 from kernsym.server.upstream import Limits, Upstream
@@ -49,14 +50,14 @@ def package(
 
 
 def bring(
-    ref: PackageRef, target: Path, *, room: int = 0
+    ref: PackageRef, target: Path, *, room: int = 0, checked: CheckedFiles | None = None
 ) -> tuple[Path, list[tuple[int, int | None]]]:
     """The download alone, from beginning to end; where it lies and its progress."""
-    return asyncio.run(bring_async(ref, target, room))
+    return asyncio.run(bring_async(ref, target, room, checked))
 
 
 async def bring_async(
-    ref: PackageRef, target: Path, room: int = 0
+    ref: PackageRef, target: Path, room: int = 0, checked: CheckedFiles | None = None
 ) -> tuple[Path, list[tuple[int, int | None]]]:
     progress: list[tuple[int, int | None]] = []
     growing = GrowingFile()
@@ -68,6 +69,7 @@ async def bring_async(
             growing,
             room=room,
             on_progress=lambda done, total: progress.append((done, total)),
+            checked=checked,
         )
     whole = await asyncio.to_thread(growing.read_at, 0, SIZE + 1)
     assert hashlib.sha256(whole).hexdigest() == _sha256(path)

@@ -17,6 +17,7 @@ from kernsym.distros import (
     Refused,
     Unusable,
 )
+from kernsym.server.checked import CheckedFiles
 from kernsym.server.download import download
 from kernsym.server.growing import GrowingFile
 from kernsym.server.upstream import Upstream
@@ -36,6 +37,38 @@ from tests.server.bringing import (
     wait_for_part,
 )
 from tests.upstream import UpstreamServer
+
+
+def test_a_package_is_compared_once_while_nobody_touches_it(
+    package_mirror: UpstreamServer, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked, ref = CheckedFiles(), package(package_mirror.url)
+    bring(ref, target, checked=checked)
+    with monkeypatch.context() as patch:
+        patch.setattr("kernsym.server.download.new_digest", lambda ref: pytest.fail("compared"))
+        assert bring(ref, target, checked=checked)[1] == [(SIZE, SIZE)]
+    times = target.stat().st_atime_ns, target.stat().st_mtime_ns
+    target.write_bytes(CONTENT[:-1] + b"?")
+    os.utime(target, ns=times)
+    with pytest.raises(Refused):
+        bring(ref, target, checked=checked)
+
+
+def test_another_digest_is_compared_though_the_file_is_known(
+    package_mirror: UpstreamServer, target: Path
+) -> None:
+    checked = CheckedFiles()
+    bring(package(package_mirror.url), target, checked=checked)
+    with pytest.raises(Refused):
+        bring(package(package_mirror.url, sha256="0" * 64), target, checked=checked)
+
+
+def test_a_source_on_this_machine_is_compared_every_time(tmp_path: Path, target: Path) -> None:
+    checked, ref = CheckedFiles(), package(f"file://{tmp_path}")
+    (tmp_path / NAME).write_bytes(CONTENT)
+    bring(ref, target, checked=checked)
+    assert not checked.knows(ref, tmp_path / NAME)
+    assert len(bring(ref, target, checked=checked)[1]) > 1
 
 
 @pytest.mark.parametrize(
