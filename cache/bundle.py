@@ -7,7 +7,7 @@ instruction.  `SCHEMA` counts up when a reader of an older one would go wrong.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -45,14 +45,21 @@ class BundleFile:
 class Verification:
     """How vmlinux was checked against the evidence, before anything was published.
 
-    `by`: what was equal, of `banner`, `build-id`, `utsname`; or `package` alone: no dump was seen,
-    its banner is of the kernel of a package that was named.  `banner` and `build_id` are the
-    vmlinux's own.
+    `by`: what was equal, of `banner`, `build-id`, `symbols`, `utsname`; or `package` alone: no dump
+    was seen, its banner is of the kernel of a package that was named.  `banner` and `build_id` are
+    the vmlinux's own, `symbols` where some of its own lie: that tells rebuilds of one banner apart.
     """
 
     by: tuple[str, ...]
     banner: str
     build_id: str | None
+    symbols: dict[str, int] = field(default_factory=dict)
+
+    def is_same_build(self, other: Verification) -> bool:
+        """Whether two vmlinux are of one build, as far as both say."""
+        symbols_differ = self.symbols and other.symbols and self.symbols != other.symbols
+        same = (self.banner, self.build_id) == (other.banner, other.build_id)
+        return same and not symbols_differ
 
     @property
     def words(self) -> str:

@@ -288,7 +288,7 @@ class Store:
 
 def _require_same_build(held: Bundle, bundle: Bundle) -> None:
     mine, theirs = bundle.verification, held.verification
-    if (mine.banner, mine.build_id) != (theirs.banner, theirs.build_id):
+    if not mine.is_same_build(theirs):
         raise Refused(
             "twin-held",
             f"another build is held as {held.kernel.key}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tarfile
@@ -69,9 +70,11 @@ def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporte
 def _placed(store: Store, bundle: Bundle) -> Bundle:
     """The bundle with its place in this store, which may hold a twin where the server has none."""
     held, verified = store.bundle(bundle.kernel), bundle.verification
-    if held is None or not verified.build_id or held.verification.build_id == verified.build_id:
+    if held is None or held.verification.is_same_build(verified):
         return bundle
-    return replace(bundle, kernel=replace(bundle.kernel, twin=verified.build_id[:8]))
+    known = f"{verified.banner} {sorted(verified.symbols.items())}".encode()
+    mark = verified.build_id or hashlib.sha256(known).hexdigest()
+    return replace(bundle, kernel=replace(bundle.kernel, twin=mark[:8]))
 
 
 def _unpack(api: ServerApi, kernel: Kernel, into: Path, reporter: Reporter) -> None:

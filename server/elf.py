@@ -1,9 +1,10 @@
-"""What an ELF file says of itself: its build ID, its debug file, and the bytes of a section."""
+"""What an ELF file says of itself: build ID, debug file, symbols, and the bytes of a section."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -50,6 +51,14 @@ def debug_link(path: Path) -> DebugLink | None:
     return _ask(path, _debug_link)
 
 
+def symbols(path: Path, names: Collection[str]) -> dict[str, int]:
+    """The addresses of those of `names` that `.symtab` defines once.
+
+    Raises `Refused` (`elf-unreadable`).
+    """
+    return _ask(path, lambda elf: _symbols(elf, names))
+
+
 def section(path: Path, name: str) -> bytes | None:
     """The content of a section; None when there is none of that name, or only its outline.
 
@@ -84,6 +93,31 @@ def _debug_link(elf: ELFFile) -> DebugLink | None:
         return None
     crc = int.from_bytes(content[at : at + 4], "little" if elf.little_endian else "big")
     return DebugLink(name=name.decode("utf-8", "replace"), crc=crc)
+
+
+def _symbols(elf: ELFFile, names: Collection[str]) -> dict[str, int]:
+    """By hand: the library takes two seconds for 20,000 symbols."""
+    found, table = elf.get_section_by_name(".symtab"), _section(elf, ".symtab")
+    if found is None or table is None:
+        return {}
+    strings: bytes = elf.get_section(found["sh_link"]).data()
+    at = {offset: name for name in names for offset in _ends(strings, name.encode() + b"\0")}
+    order, wide = "<" if elf.little_endian else ">", elf.elfclass == 64
+    entry = struct.Struct(order + ("IBBHQQ" if wide else "IIIBBH"))
+    section_at, value_at = (3, 4) if wide else (5, 1)
+    addresses: dict[str, set[int]] = {}
+    for fields in entry.iter_unpack(table):
+        if fields[0] in at and fields[section_at]:  # 0: not defined here
+            addresses.setdefault(at[fields[0]], set()).add(fields[value_at])
+    return {name: values.pop() for name, values in addresses.items() if len(values) == 1}
+
+
+def _ends(strings: bytes, name: bytes) -> Iterator[int]:
+    """Where a name stands: linkers let it be the end of a longer one."""
+    offset = strings.find(name)
+    while offset >= 0:
+        yield offset
+        offset = strings.find(name, offset + 1)
 
 
 def _section(elf: ELFFile, name: str) -> bytes | None:

@@ -33,7 +33,9 @@ def find_held(store: Store, fingerprint: Fingerprint) -> Bundle | None:
         return named
     if named is not None and _is_same(named, fingerprint):
         return named
-    found = by_build_id.bundle if by_build_id else None
+    found = store.bundle(_place_of(store, kernel, fingerprint)) if kernel and named else None
+    if found is None and by_build_id is not None:
+        found = by_build_id.bundle
     if found is None and fingerprint.banner:
         found = store.find_banner(fingerprint.banner)
     return found if found is not None and _is_same(found, fingerprint) else None
@@ -100,7 +102,7 @@ def _is_same(bundle: Bundle, fingerprint: Fingerprint) -> bool:
 def require_same(bundle: Bundle, fingerprint: Fingerprint, *, by_name: bool = True) -> None:
     """Raises `Refused` as `verify.check` unless a bundle is of the fingerprint's kernel."""
     shown = bundle.verification
-    identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id)
+    identity = VmlinuxIdentity(banner=shown.banner, build_id=shown.build_id, symbols=shown.symbols)
     check(fingerprint, identity, by_name=by_name, kernel=bundle.kernel)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernsym.cache.bundle import Verification
 from kernsym.distros import Fingerprint, Kernel, Refused, catalog, identify
 from kernsym.server import elf
+from kernsym.server.kernel_symbols import compare, places_in
 
 # linux_banner (init/version.c) ends with a newline; its neighbours are format strings with `%`.
 _BANNER = re.compile(rb"(?:^|\0)(Linux version [^%\0\n]*#[0-9][^%\0\n]*)\n(?=\0)")
@@ -21,12 +23,13 @@ _UTSNAME = re.compile(r"Linux version (?P<release>\S+) .*?\) (?P<version>#[0-9].
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmlinuxIdentity:
-    """What a vmlinux says it is: `linux_banner` without its newline, build ID in hex or None, and
-    the file with its DWARF, where that was taken out of it."""
+    """What a vmlinux says it is: `linux_banner` without its newline, build ID in hex or None, the
+    file with its DWARF, where that was taken out of it, and where `symbols` lie."""
 
     banner: str
     build_id: str | None
     debug_link: elf.DebugLink | None = None
+    symbols: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_identity(vmlinux: Path) -> VmlinuxIdentity:
@@ -46,6 +49,7 @@ def read_identity(vmlinux: Path) -> VmlinuxIdentity:
         banner=found.pop().decode("utf-8", "replace"),
         build_id=elf.build_id(vmlinux),
         debug_link=elf.debug_link(vmlinux),
+        symbols=places_in(vmlinux),
     )
 
 
@@ -94,7 +98,8 @@ def check(
     """How the vmlinux was proven to be the dump's.
 
     Banner and build ID each prove it; where the dump shows both, both must be equal: an equal
-    banner over another build ID is a rebuild, whose addresses may differ.  Blanks count.  The
+    banner over another build ID is a rebuild, whose addresses may differ.  Without a build ID its
+    symbols must lie where the dump's do, as far as VMCOREINFO tells.  Blanks count.  The
     utsname fields prove it only where the dump shows neither, and with `by_name`: among several
     candidates they prove nothing.  Where a package was named and no dump, its vmlinux has to be
     of the kernel that the name means, as its own banner tells.  `kernel`: a few vendors publish
@@ -107,6 +112,9 @@ def check(
         compared.pop("utsname", None)
     if not compared and fingerprint.package and kernel:
         compared["package"] = _compare_package(kernel, identity)
+    symbols = compare(fingerprint.vmcoreinfo or "", identity.symbols)
+    if symbols and compared and "build-id" not in compared:
+        compared["symbols"] = symbols
     if kernel and "banner" in compared and catalog()[kernel.distro].build_id_differs(kernel):
         compared.pop("build-id", None)
     if not compared:
@@ -116,19 +124,29 @@ def check(
             context=("looked for  banner, build ID, utsname release and version",),
             hint="give the kernel's banner (`Linux version ...`, from its log or `uname -a`)",
         )
+    _require_equal(compared)
+    return Verification(
+        by=tuple(compared),
+        banner=identity.banner,
+        build_id=identity.build_id,
+        symbols=dict(identity.symbols),
+    )
+
+
+def _require_equal(compared: Mapping[str, tuple[str, str]]) -> None:
     different = [name for name, (dump, vmlinux) in compared.items() if dump != vmlinux]
-    if different:
-        raise Refused(
-            "vmlinux-mismatch",
-            f"this vmlinux is not the dump's: {' and '.join(different)} differ"
-            + "s" * (len(different) == 1),
-            context=tuple(
-                line
-                for name, (dump, vmlinux) in compared.items()
-                for line in (f"dump     {name} {dump}", f"vmlinux  {name} {vmlinux}")
-            ),
-        )
-    return Verification(by=tuple(compared), banner=identity.banner, build_id=identity.build_id)
+    if not different:
+        return
+    verb = "differs" if len(different) == 1 and different != ["symbols"] else "differ"
+    raise Refused(
+        "vmlinux-mismatch",
+        f"this vmlinux is not the dump's: {' and '.join(different)} {verb}",
+        context=tuple(
+            line
+            for name, (dump, vmlinux) in compared.items()
+            for line in (f"dump     {name} {dump}", f"vmlinux  {name} {vmlinux}")
+        ),
+    )
 
 
 def _compare(fingerprint: Fingerprint, identity: VmlinuxIdentity) -> dict[str, tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,20 +11,12 @@ from kernsym.distros import Refused
 from kernsym.server.elf import DebugLink, debug_link
 from kernsym.server.verify import read_identity, require_pair
 from tests import elf_writer
+from tests.elf_assembler import assemble, run
 
 BANNER = (
     "Linux version 2.6.16.60-0.21-smp (geeko@buildhost) (gcc version 4.1.2 20070115 (SUSE Linux)) "
     "#1 SMP Tue May 6 12:41:02 UTC 2008"
 )
-ASSEMBLER = """
-.section .rodata
-.asciz "Linux version %s (%s)\\n"
-.asciz "{banner}\\n"
-.text
-.globl _start
-_start: .skip 16 * {number}
-"""
-
 Halves = Callable[..., tuple[Path, Path]]
 
 
@@ -35,17 +26,11 @@ def halves(tmp_path: Path) -> Halves:
 
     def make(number: int = 1, *, build_id: str = "none") -> tuple[Path, Path]:
         folder = tmp_path / f"{number}"
-        folder.mkdir()
-
-        def run(*command: str) -> None:
-            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
-
-        (folder / "head.s").write_text(ASSEMBLER.format(banner=BANNER, number=number))
-        run("as", "-g", "-o", "head.o", "head.s")
-        run("ld", f"--build-id={build_id}", "-o", "whole", "head.o")
+        assemble(folder, BANNER, gaps={"_stext": 16 * number}, build_id=build_id)
         debug, stripped = "vmlinux-2.6.16.60-0.21-smp.debug", "vmlinux-2.6.16.60-0.21-smp"
-        run("objcopy", "--only-keep-debug", "whole", debug)
-        run("objcopy", "--strip-debug", f"--add-gnu-debuglink={debug}", "whole", stripped)
+        run(folder, "objcopy", "--only-keep-debug", "vmlinux", debug)
+        linked = f"--add-gnu-debuglink={debug}"
+        run(folder, "objcopy", "--strip-debug", linked, "vmlinux", stripped)
         return folder / stripped, folder / debug
 
     return make

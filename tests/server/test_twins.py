@@ -10,6 +10,7 @@ import pytest
 from kernsym.cache import FileRole, Store
 from kernsym.distros import Fingerprint, Refused, Role
 from kernsym.server.held import find_held
+from tests.elf_assembler import assemble
 from tests.server import small_distro as small
 from tests.server.test_candidates import ask
 
@@ -93,3 +94,23 @@ def test_files_of_two_builds_are_never_mixed(store: Store, folders: tuple[Path, 
         store.publish(other)
     assert caught.value.code == "twin-held"
     assert store.bundle(one.kernel) == one
+
+
+def test_rebuilds_with_one_banner_are_told_by_their_symbols(store: Store, tmp_path: Path) -> None:
+    """As SUSE's are, which carry the date of their source, in dumps without a build ID."""
+    wanted = []
+    for number in (1, 2):
+        gaps = {"_stext": 16, "init_uts_ns": 16 * number, "prb": 16, "log_buf": 16}
+        vmlinux = assemble(tmp_path / f"k{number}", small.banner("near.example"), gaps=gaps)
+        small.publish(tmp_path / f"p{number}", "near", vmlinux.read_bytes())
+        places = {"_stext": 0x1000, "init_uts_ns": 0x1010, "prb": 0x1010 + 16 * number}
+        told = "\n".join(f"SYMBOL({name})={address:x}" for name, address in places.items())
+        wanted.append(replace(small.fingerprint("near.example"), vmcoreinfo=told))
+    folders = (tmp_path / "p1", tmp_path / "p2")
+    bundles = [ask(store, fingerprint, *folders)[0] for fingerprint in wanted]
+    assert [bundle.verification.by for bundle in bundles] == [("banner", "symbols")] * 2
+    assert [bool(bundle.kernel.twin) for bundle in bundles] == [False, True]
+    origins = [Path(bundle.packages[0].url).parent.name for bundle in bundles]
+    assert origins == ["p1", "p2"]
+    for fingerprint, bundle in zip(wanted, bundles, strict=True):
+        assert find_held(store, fingerprint) == bundle

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kernsym.distros import Fingerprint, Kernel, KernsymError, Refused
 from kernsym.server.verify import VmlinuxIdentity, check, read_identity
 from tests import elf_writer
+from tests.elf_assembler import assemble
 from tests.elf_writer import BANNER, BUILD_ID
 
 RELEASE = "6.1.0-18-amd64"
@@ -198,3 +199,60 @@ def test_a_package_is_judged_by_the_kernel_that_it_is_named_after(
             check(named, THIS, kernel=kernel)
         assert error.value.code == "vmlinux-mismatch"
         assert "6.1.76-1" in " ".join(error.value.context)
+
+
+PLACES = {"init_uts_ns": 0x1BFAE00, "prb": 0x1A64400, "log_buf": 0x1AD4358}
+
+
+def vmcoreinfo(start: int, **others: int) -> str:
+    lines = [f"SYMBOL({name})={start + place:x}" for name, place in {**PLACES, **others}.items()]
+    return "\n".join(
+        ["OSRELEASE=4.4.73-7-default", f"SYMBOL(_stext)={start:x}", *lines, "SYMBOL(mem_section)=0"]
+    )
+
+
+WITH_SYMBOLS = VmlinuxIdentity(banner=BANNER, build_id=None, symbols=PLACES)
+
+
+@pytest.mark.parametrize("start", [0xFFFFFFFF81000000, 0xFFFFFFFFB5400000])
+def test_without_a_build_id_the_places_of_symbols_count(start: int) -> None:
+    shown = Fingerprint(banner=BANNER, vmcoreinfo=vmcoreinfo(start))
+    assert check(shown, WITH_SYMBOLS).by == ("banner", "symbols")
+    rebuilt = Fingerprint(banner=BANNER, vmcoreinfo=vmcoreinfo(start, prb=0x1A64440))
+    with pytest.raises(Refused) as refused:
+        check(rebuilt, WITH_SYMBOLS)
+    assert refused.value.message.endswith("symbols differ")
+    assert any("prb+0x1a64440" in line for line in refused.value.context)
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "identity", "by"),
+    [
+        (Fingerprint(banner=BANNER, vmcoreinfo="SYMBOL(_stext)=1000"), WITH_SYMBOLS, ("banner",)),
+        (Fingerprint(banner=BANNER, vmcoreinfo=vmcoreinfo(1)), WITHOUT_BUILD_ID, ("banner",)),
+        (
+            Fingerprint(banner=BANNER, build_id=BUILD_ID, vmcoreinfo=vmcoreinfo(1, prb=2)),
+            VmlinuxIdentity(banner=BANNER, build_id=BUILD_ID, symbols=PLACES),
+            ("banner", "build-id"),
+        ),
+    ],
+    ids=["too few", "no symbol table", "build IDs say more"],
+)
+def test_symbols_are_compared_where_they_can_tell_something(
+    fingerprint: Fingerprint, identity: VmlinuxIdentity, by: tuple[str, ...]
+) -> None:
+    assert check(fingerprint, identity).by == by
+
+
+def test_symbols_alone_prove_no_candidate() -> None:
+    shown = Fingerprint(release=RELEASE, version=VERSION, vmcoreinfo=vmcoreinfo(0x1000))
+    assert check(shown, WITH_SYMBOLS).by == ("utsname", "symbols")
+    with pytest.raises(Refused) as refused:
+        check(shown, WITH_SYMBOLS, by_name=False)
+    assert refused.value.code == "evidence-missing"
+
+
+def test_the_symbols_of_a_vmlinux_are_read(tmp_path: Path) -> None:
+    gaps = {"_stext": 32, "init_uts_ns": 16, "print_prb": 8, "prb": 8, "log_buf": 8}
+    identity = read_identity(assemble(tmp_path / "k", BANNER, gaps=gaps))
+    assert identity.symbols == {"init_uts_ns": 32, "prb": 56, "log_buf": 64}
