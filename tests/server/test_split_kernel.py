@@ -117,11 +117,15 @@ def test_debuginfod_gives_each_half_as_what_it_is(store: Store, tmp_path: Path) 
     async def read() -> dict[str, bytes]:
         config = ServerConfig(store=store.root, host="127.0.0.1", port=0)
         async with TestClient(TestServer(build_app(config))) as client:
-            kinds = ("debuginfo", "executable")
+            kinds = ("debuginfo", "executable", "section/.rodata", "section/.notes")
             urls = {kind: f"/buildid/{small.build_id(1)}/{kind}" for kind in kinds}
             return {kind: await (await client.get(url)).read() for kind, url in urls.items()}
 
-    assert asyncio.run(read()) == {"debuginfo": debug, "executable": KERNEL}
+    given = asyncio.run(read())
+    assert (given["debuginfo"], given["executable"]) == (debug, KERNEL)
+    assert b"Linux version" in given["section/.rodata"], "from the half that has it"
+    assert given["section/.rodata"] in KERNEL
+    assert given["section/.notes"] in debug
 
 
 def test_one_half_alone_is_not_enough(store: Store, tmp_path: Path) -> None:
