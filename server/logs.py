@@ -75,6 +75,9 @@ class LineHandler(logging.StreamHandler[TextIO]):
 class TextFormatter(logging.Formatter):
     """`TIME LEVEL LOGGER: MESSAGE`, then what it is about as `key=value`."""
 
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return utc(record.created)
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         return " ".join(
             (super().formatMessage(record), *(f"{key}={value}" for key, value in _about(record)))

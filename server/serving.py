@@ -15,6 +15,7 @@ from kernsym.server import systemd
 from kernsym.server.config import ServerConfig
 from kernsym.server.keys import RELOAD
 from kernsym.server.listening import BACKLOG, most_connections
+from kernsym.server.memory import give_memory_back
 from kernsym.server.reload import Reload
 from kernsym.server.request_log import Observer, observing
 from kernsym.server.tls import Certificate
@@ -38,6 +39,7 @@ async def serve(
     `shutdown_seconds`.  `shared`: other processes accept from the same sockets.
     Raises `Unusable` (`store-unusable`, `tls-broken`).
     """
+    give_memory_back()
     certificate = Certificate(config.options)
     if certificate.context is not None:
         app[RELOAD].on_change(certificate.renew)  # the names may be the old ones
