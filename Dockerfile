@@ -14,7 +14,7 @@ RUN python3 -m venv /opt/kernsym \
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates debian-archive-keyring libarchive13 python3 \
+        ca-certificates debian-archive-keyring gpgv libarchive13 python3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/kernsym --create-home kernsym
 COPY --from=build /opt/kernsym /opt/kernsym

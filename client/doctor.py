@@ -36,7 +36,16 @@ class Check:
 
 def examine(store: Path, server: str | None = None) -> tuple[Check, ...]:
     """All checks, in the order to read them; only `server`, when named, is asked over a network."""
-    checks = [_python(), *_crash(), _gdb(), _drgn(), _libarchive(), *_apt(), *_store(store)]
+    checks = [
+        _python(),
+        *_crash(),
+        _gdb(),
+        _drgn(),
+        _libarchive(),
+        _gpgv(),
+        *_apt(),
+        *_store(store),
+    ]
     if server is not None:
         checks.append(_server(server))
     return tuple(checks)
@@ -110,6 +119,19 @@ def _libarchive() -> Check:
             hint=install_hint("libarchive13"),
         )
     return Check(name="libarchive", status="ok", detail=found)
+
+
+def _gpgv() -> Check:
+    found = shutil.which("gpgv")
+    if found is None:
+        return Check(
+            name="gpgv",
+            status="warn",
+            detail="gpgv is not installed; most RPMs are signed in a form that it checks",
+            hint=install_hint("gpgv"),
+        )
+    title = program_output(Path(found), "--version").partition("\n")[0]
+    return Check(name="gpgv", status="ok", detail=f"{title or 'of unknown version'}, {found}")
 
 
 def _apt() -> Iterator[Check]:

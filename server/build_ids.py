@@ -148,7 +148,9 @@ def _write(path: Path, listed: Iterator[ListedKernel]) -> None:
 
 
 def _find(index: Path, build_id: str) -> tuple[Package, str] | None:
-    with contextlib.closing(sqlite3.connect(f"{index.as_uri()}?mode=ro", uri=True)) as database:
+    with contextlib.closing(
+        sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True)
+    ) as database:
         cursor = database.execute(f"{_FIND} WHERE build_id = ?", (bytes.fromhex(build_id),))
         row = cursor.fetchone()
     if row is None:

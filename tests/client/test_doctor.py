@@ -16,7 +16,7 @@ def checks(store: Path, server: str | None = None) -> dict[str, Check]:
 
 def test_this_machine_can_do_the_job(tmp_path: Path) -> None:
     found = checks(tmp_path / "not/yet/there")
-    assert {"python", "crash", "gdb", "drgn", "libarchive", "apt", "store"} <= set(found)
+    assert {"python", "crash", "gdb", "drgn", "libarchive", "gpgv", "apt", "store"} <= set(found)
     assert [check for check in found.values() if check.status == "fail"] == []
     assert found["crash"].detail.startswith("crash ")
     assert "GB free" in found["store"].detail
@@ -34,6 +34,7 @@ def test_everything_that_is_not_well_has_a_hint(
     found = checks(tmp_path / "file/store")
     ill = {name: check.status for name, check in found.items() if check.status != "ok"}
     assert ill.pop("keyring", "warn") == "warn"  # of distributions other than the machine's own
+    assert ill.pop("gpgv") == "warn"
     assert ill == {"crash": "fail", "gdb": "warn", "libarchive": "fail", "store": "fail"}
     assert all(check.hint for check in found.values() if check.status != "ok")
 
