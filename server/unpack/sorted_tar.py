@@ -40,6 +40,7 @@ class Landmark(NamedTuple):
 def open_sorted_tar(package: ByteSource) -> SortedTar | None:
     """The tar of a package; None when it cannot be entered: it has not come whole, has no list of
     its files, or few blocks.  Raises `Refused` (`package-corrupt`)."""
+    package.read_at(0, 1)  # only a source that has begun knows whether all of it is there
     paths = listed_files(package) if package.whole() is not None else frozenset()
     found = find_blocks(package, deb.find_payload(package)) if paths else None
     blocks = tuple(found.blocks) if found else ()

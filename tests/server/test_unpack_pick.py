@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kernsym.distros import MemberKind, Refused
 from kernsym.server.unpack import ExtractedFile, Pass, extract
+from kernsym.server.unpack.sorted_tar import open_sorted_tar
 from tests.deb_writer import Member, deb, link
 from tests.elf_writer import module, vmlinux
 from tests.server.unpacking import LAYOUT, MODULES, VMLINUX, Bytes, unpack, written
@@ -84,6 +85,24 @@ def test_picks_what_is_wanted(tmp_path_factory: pytest.TempPathFactory, numbers:
     for path, file in files.items():
         assert (into / path).read_bytes() == FILES[path]
         assert file.build_id is not None
+
+
+class Late(Bytes):
+    """Knows that it is whole only when somebody has waited for its first bytes, as a package does
+    that lies there but is only being opened."""
+
+    begun = False
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        self.begun = True
+        return super().read_at(offset, size)
+
+    def whole(self) -> int | None:
+        return super().whole() if self.begun else None
+
+
+def test_a_package_that_is_only_being_opened_is_waited_for() -> None:
+    assert open_sorted_tar(Late(SORTED)) is not None
 
 
 @pytest.mark.parametrize("number", [0, 57, 119])
