@@ -25,6 +25,9 @@ _PARAMETER = re.compile(r"\{(\w+)(?::[^{}]+)?\}")
 # What is checked beyond what the types say: `Fingerprint.__post_init__`.
 _PATTERNS = {("Fingerprint", "build_id"): "^[0-9a-f]{8,64}$"}
 
+# What an answer of this status always has.
+_HEADERS = {"202": "Location", "401": "WWW-Authenticate", "429": "Retry-After"}
+
 # Problems that a kind of route has, whatever it does.
 _OF_ALL = ("token-invalid", "token-required", "too-many-requests")
 _OF_ROLES = ("role-missing", "writes-off")
@@ -126,6 +129,9 @@ def _responses(route: Route) -> dict[str, Any]:
             "description": ", ".join(codes[which]),
             "content": {"application/problem+json": {"schema": _schema(Problem)}},
         }
+    for which, header in _HEADERS.items():
+        if which in found:
+            found[which]["headers"] = {header: {"required": True, "schema": {"type": "string"}}}
     return found
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from kernsym.server import systemd
 from kernsym.server.config import ServerConfig
 from kernsym.server.keys import RELOAD
 from kernsym.server.listening import BACKLOG, most_connections
+from kernsym.server.malformed import RequestHandler
 from kernsym.server.memory import give_memory_back
 from kernsym.server.reload import Reload
 from kernsym.server.request_log import Observer, observing
@@ -44,18 +46,17 @@ async def serve(
     if certificate.context is not None:
         app[RELOAD].on_change(certificate.renew)  # the names may be the old ones
         app[RELOAD].on_change(certificate.renew, "tls_cert", "tls_key")
-    runner = web.AppRunner(
-        app,
-        access_log_class=observing(*observers),
-        keepalive_timeout=config.options.idle_seconds,
-        shutdown_timeout=config.options.shutdown_seconds,
-    )
+    handling: dict[str, Any] = {
+        "access_log_class": observing(*observers),
+        "keepalive_timeout": config.options.idle_seconds,
+    }
+    runner = web.AppRunner(app, shutdown_timeout=config.options.shutdown_seconds, **handling)
     listeners: list[asyncio.Server] = []
     await runner.setup()
     try:
         for each in sockets:
             context = None if each.family == socket.AF_UNIX else certificate.context
-            listeners.append(await _listen(runner, each, context, shared=shared))
+            listeners.append(await _listen(runner, handling, each, context, shared=shared))
         started()
         await stopped.wait()
     finally:
@@ -66,13 +67,15 @@ async def serve(
 
 async def _listen(
     runner: web.AppRunner,
+    handling: dict[str, Any],
     listening: socket.socket,
     context: ssl.SSLContext | None,
     *,
     shared: bool,
 ) -> asyncio.Server:
-    """Accept connections, as long as there are descriptors for them and what they ask for."""
-    most = most_connections()
+    """Accept connections, as long as there are descriptors for them and what they ask for; they are
+    handled with the options `handling`."""
+    most, loop = most_connections(), asyncio.get_running_loop()
     full = False
 
     def connected() -> asyncio.Protocol:
@@ -80,13 +83,13 @@ async def _listen(
         assert runner.server is not None
         if len(runner.server.connections) < most:
             full = False
-            return runner.server()
+            return RequestHandler(runner.server, loop=loop, **handling)
         if not full:
             log.warning("%d connections are open, more are turned away", most)
             full = True
         return _TurnAway()
 
-    listener = await asyncio.get_running_loop().create_server(
+    listener = await loop.create_server(
         connected,
         sock=listening,
         ssl=context,

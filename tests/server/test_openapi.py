@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -113,4 +117,46 @@ def test_the_server_does_what_its_description_says(tmp_path: Path, token: str | 
         )
         assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
         assert server.ask(f"/api/v1/kernels/{KERNEL.key}").status in (200, 404)
-        assert not server.logged("ERROR kernsym"), "a fault of ours"
+        assert not server.logged("ERROR"), "a fault of ours"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nx: \x00\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 9000 + b"\r\n\r\n", 400),
+        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"PATCH / HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"PATCH /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"POST /api/v1/identify HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{", 400),
+        (
+            b"POST /api/v1/identify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"500001\r\n" + b"y" * 0x500001 + b"\r\n0\r\n\r\n",
+            413,
+        ),
+    ],
+    ids=[
+        "header",
+        "tls",
+        "long",
+        "unknown method",
+        "unknown path",
+        "other method",
+        "no json",
+        "large",
+    ],
+)
+def test_what_is_no_proper_request_is_a_problem_too(
+    tmp_path: Path, request_bytes: bytes, status: int
+) -> None:
+    with live_server(tmp_path) as server:
+        with socket.create_connection(server.address, timeout=20) as line:
+            with contextlib.suppress(ConnectionError):
+                line.sendall(request_bytes)
+            with contextlib.closing(http.client.HTTPResponse(line)) as answer:
+                answer.begin()
+                assert answer.status == status
+                assert answer.headers["Content-Type"] == "application/problem+json"
+                assert json.loads(answer.read())["status"] == status
+        assert not server.logged("Traceback")
