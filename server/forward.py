@@ -6,6 +6,7 @@ a Unix socket that only this server's processes reach.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from yarl import URL
 from kernsym.distros import CouldNotFindOut, KernsymError
 from kernsym.server.bodies import read_body
 from kernsym.server.request_log import REQUEST_ID_HEADER, request_id
+
+log = logging.getLogger(__name__)
 
 FETCHER = web.AppKey("fetcher", aiohttp.ClientSession)
 
@@ -63,7 +66,7 @@ async def _here_or_there(
 
 async def _forward(request: web.Request) -> web.StreamResponse:
     """The fetcher's answer to a request; asked for again when the fetcher ends before it answers
-    somebody who only reads.  Once it has begun, a connection that is cut is cut here too."""
+    what can be repeated.  Once it has begun, a connection that is cut is cut here too."""
     body = await read_body(request) if request.can_read_body else None
     for _ in range(_ATTEMPTS):
         try:
@@ -75,16 +78,22 @@ async def _forward(request: web.Request) -> web.StreamResponse:
                 allow_redirects=False,
             ) as answer:
                 return await _pass_on(request, answer)
-        except aiohttp.ClientConnectionError:
+        except aiohttp.ClientConnectionError as error:
+            log.warning("the fetcher did not answer: %r", error)
             if request.transport is None or request.writer.output_size:
                 raise
-            if request.method not in _READING:
+            if not _may_repeat(request):
                 break
     raise CouldNotFindOut(
         "fetcher-away",
         "the process that brings kernels here is being started again",
         hint="try again in some seconds",
     )
+
+
+def _may_repeat(request: web.Request) -> bool:
+    """Whether asking twice is like asking once: who wants what somebody wants joins their job."""
+    return request.method in _READING or request.path == "/api/v1/symbols"
 
 
 async def _pass_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -17,14 +17,24 @@ _OTHER_FILES = 128  # the store's index, jobs, mirrors, and what Python has open
 
 def listening_sockets(config: ServerConfig) -> list[socket.socket]:
     """At least one.  Raises `Unusable` (`cannot-listen`)."""
-    sockets = inherited_sockets() or _own_sockets(config.host, config.port)
-    for each in sockets:
-        each.setblocking(False)
-        if each.family != socket.AF_UNIX:
-            # Of the connections too: a reader who takes nothing for so long is gone.
-            patience = int(config.options.stall_seconds * 1000)
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
-    return sockets
+    spread = config.options.workers > 1
+    sockets = inherited_sockets() or _own_sockets(config.host, config.port, spread=spread)
+    return [_prepared(each, config) for each in sockets]
+
+
+def like(listening: socket.socket, config: ServerConfig) -> socket.socket:
+    """Another socket on the same address: the kernel spreads the connections over all of them.
+    The same one where it was handed over, which nobody else may do."""
+    if not is_spread(listening):
+        return listening
+    address = listening.getsockname()
+    other = socket.create_server(address, family=listening.family, backlog=BACKLOG, reuse_port=True)
+    return _prepared(other, config)
+
+
+def is_spread(listening: socket.socket) -> bool:
+    """Whether the address can have several sockets."""
+    return bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
 
 
 def unix_socket(path: Path) -> socket.socket:
@@ -57,12 +67,23 @@ def most_connections() -> int:
     return max((most - _OTHER_FILES) // 2, 1)
 
 
-def _own_sockets(host: str, port: int) -> list[socket.socket]:
+def _prepared(listening: socket.socket, config: ServerConfig) -> socket.socket:
+    listening.setblocking(False)
+    if listening.family != socket.AF_UNIX:
+        # Of the connections too: a reader who takes nothing for so long is gone.
+        patience = int(config.options.stall_seconds * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
+    return listening
+
+
+def _own_sockets(host: str, port: int, *, spread: bool) -> list[socket.socket]:
     found: list[socket.socket] = []
     try:
         resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((entry[0], entry[4]) for entry in resolved):
-            found.append(socket.create_server(address, family=family, backlog=BACKLOG))
+            found.append(
+                socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=spread)
+            )
     except OSError as error:
         for each in found:
             each.close()

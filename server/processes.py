@@ -15,6 +15,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from aiohttp import web
@@ -24,7 +25,7 @@ from kernsym.server import systemd
 from kernsym.server.app import build_app, build_worker
 from kernsym.server.config import ServerConfig
 from kernsym.server.keys import METRICS, RELOAD
-from kernsym.server.listening import unix_socket, url_of
+from kernsym.server.listening import like, unix_socket, url_of
 from kernsym.server.logs import LineHandler, complain, report
 from kernsym.server.request_log import Observer, RequestLog
 from kernsym.server.serving import reload_at_hangup, serve, stop_at
@@ -62,7 +63,10 @@ class _Workers:
         self, config: ServerConfig, sockets: Sockets, read: Read, lines: LineHandler
     ) -> None:
         self._config = config
-        self._sockets = sockets
+        others = [
+            [like(each, config) for each in sockets] for _ in range(config.options.workers - 1)
+        ]
+        self._sockets = [sockets, *others]  # of each worker
         self._read = read
         self._lines = lines
         self._numbers = Numbers()
@@ -74,12 +78,12 @@ class _Workers:
     def run(self) -> None:
         options = self._config.options
         runs: dict[str, Run] = {"fetcher": self._as_process(self._fetch)}
-        for number in range(1, options.workers + 1):
+        for number, sockets in enumerate(self._sockets, 1):
             name = f"worker {number}"
-            runs[name] = self._as_process(partial(self._work, name))
+            runs[name] = self._as_process(partial(self._work, name, sockets))
         try:
             Supervisor(runs).run(
-                started=lambda: _announce(self._config, self._sockets),
+                started=lambda: _announce(self._config, self._sockets[0]),
                 reload=self._reload,
                 stopping=self._stop_listening,
                 seconds=options.shutdown_seconds + _TO_CLEAN_UP,
@@ -103,23 +107,27 @@ class _Workers:
 
     def _stop_listening(self) -> None:
         """Else the port would take connections that nobody accepts, after the workers left it."""
-        for each in self._sockets:
-            each.close()
+        self._close_all_but(())
         systemd.stopping()
 
+    def _close_all_but(self, kept: Sockets) -> None:
+        for each in chain.from_iterable(self._sockets):
+            if each not in kept:
+                each.close()
+
     def _fetch(self, started: Started) -> None:
-        for each in self._sockets:
-            each.close()
+        self._close_all_but(())
         app = build_app(self._config)
         self._numbers.receive_in(app)
         # It notes no requests: the workers do, as clients see them.
         self._run(app, [self._behind], started, ())
 
-    def _work(self, name: str, started: Started) -> None:
+    def _work(self, name: str, sockets: Sockets, started: Started) -> None:
+        self._close_all_but(sockets)
         app = build_worker(self._config, self._folder / "fetcher")
         self._numbers.send_from(app, name)
         observers = (app[METRICS].request, RequestLog(self._lines))
-        self._run(app, self._sockets, started, observers)
+        self._run(app, sockets, started, observers)
 
     def _run(
         self,
@@ -170,7 +178,6 @@ async def _answer(
         started=started,
         stopped=stopped,
         observers=observers,
-        shared=config.options.workers > 1,
     )
 
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from kernsym.server import systemd
 from kernsym.server.config import ServerConfig
 from kernsym.server.keys import RELOAD
-from kernsym.server.listening import BACKLOG, most_connections
+from kernsym.server.listening import BACKLOG, is_spread, most_connections
 from kernsym.server.malformed import RequestHandler
 from kernsym.server.memory import give_memory_back
 from kernsym.server.reload import Reload
@@ -33,12 +33,11 @@ async def serve(
     started: Callable[[], None],
     stopped: asyncio.Event,
     observers: Iterable[Observer] = (),
-    shared: bool = False,
 ) -> None:
     """Answer on these sockets until `stopped` is set; `started` is called when it does.
 
     Then nothing new is accepted, jobs are handed back, and running answers get the configuration's
-    `shutdown_seconds`.  `shared`: other processes accept from the same sockets.
+    `shutdown_seconds`.
     Raises `Unusable` (`store-unusable`, `tls-broken`).
     """
     give_memory_back()
@@ -55,6 +54,7 @@ async def serve(
     await runner.setup()
     try:
         for each in sockets:
+            shared = config.options.workers > 1 and not is_spread(each)
             context = None if each.family == socket.AF_UNIX else certificate.context
             listeners.append(await _listen(runner, handling, each, context, shared=shared))
         started()
@@ -93,8 +93,8 @@ async def _listen(
         connected,
         sock=listening,
         ssl=context,
-        # asyncio accepts as many connections in a row as it is told the backlog is, and counts them
-        # afterwards.  One leaves the next to another process.
+        # asyncio accepts as many connections in a row as it is told the backlog is, and they are
+        # counted afterwards; of a socket that processes share one leaves the next to another.
         backlog=1 if shared else 16,
     )
     listening.listen(BACKLOG)

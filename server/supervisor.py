@@ -146,6 +146,7 @@ def _become(child: _Child, parent: int, mask: set[int], started: Started) -> NoR
         if os.getppid() != parent:
             os._exit(1)  # the parent ended before it could be asked
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can read its configuration again
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         status = child.run(started)
     except BaseException:

@@ -47,7 +47,7 @@ def test_whichever_worker_is_asked_there_is_one_fetch(
         (job,) = jobs
         assert events(server, job)[-1]["kind"] == "done"
         found = [ask_symbols(server) for _ in range(6)]
-        assert {status for status, _ in found} == {200}
+        assert {status for status, _ in found} == {200}, (found, server.log.read_text())
         build_id = found[0][1]["kernel"]["build_id"]  # type: ignore[index]
         for _ in range(6):
             head = server.ask(f"/buildid/{build_id}/debuginfo", method="HEAD")
