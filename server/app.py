@@ -128,6 +128,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
         app[SYMBOLS].resume()
+        app[RELOAD].on_change(lambda new: app[JOBS].allow(new.options.max_jobs), "max_jobs")
         app[RELOAD].on_change(
             packages.reconfigure, "sources", "builtin_sources", "credentials", "offline"
         )

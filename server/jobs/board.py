@@ -89,6 +89,11 @@ class JobBoard:
             self._enqueue(job, work_on(job.part))
         self._step()
 
+    def allow(self, max_jobs: int) -> None:
+        """From now on so many may run at once; those that run go on."""
+        self._max_jobs = max_jobs
+        self._step()
+
     def hurry(self, job: Job) -> None:
         """A person waits for it now."""
         if job.priority is not Priority.PERSON:

@@ -29,6 +29,17 @@ async def test_no_more_run_at_once_than_are_allowed() -> None:
     assert gate.begun == [job.id for job in jobs]
 
 
+async def test_more_may_be_allowed_while_jobs_wait() -> None:
+    board, gate = JobBoard(max_jobs=1), Gate()
+    jobs = [gate.start(board, number) for number in range(3)]
+    await until(lambda: gate.begun)
+    board.allow(3)
+    await until(lambda: len(gate.begun) == 3)
+    gate.open()
+    for job in jobs:
+        await events(job)
+
+
 async def test_a_job_in_the_queue_says_how_many_are_ahead() -> None:
     board, gate = JobBoard(max_jobs=1), Gate()
     jobs = [gate.start(board, number) for number in range(3)]
