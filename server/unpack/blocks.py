@@ -131,9 +131,9 @@ class _Work:
     def run(self) -> None:
         """What a decoder does: block after block."""
         while (taken := self._take()) is not None:
-            line, pieces = taken
+            line, block = taken
             try:
-                for piece in pieces:
+                for piece in unpacked(self._package, block):
                     if not self._put(line, piece):
                         return
                 self._end(line, None)
@@ -157,24 +157,23 @@ class _Work:
             self._closed = True
             self._changed.notify_all()
 
-    def _take(self) -> tuple[_Line, Iterator[bytes]] | None:
-        """The next block's line and pieces; a line with the error that kept it from coming."""
+    def _take(self) -> tuple[_Line, Block] | None:
+        """The next block and its place in line; what keeps one from coming stands there instead."""
         with self._turn:
             if self._closed or self._all_taken:
                 return None
             line = _Line()
-            pieces: Iterator[bytes] | None = None
+            block: Block | None = None
             try:
                 block = next(self._blocks, None)
-                pieces = unpacked(self._package, block) if block is not None else None
             except Exception as error:
                 line.error = error
             with self._changed:
-                self._all_taken = line.ended = pieces is None
-                if pieces is not None or line.error is not None:
+                self._all_taken = line.ended = block is None
+                if block is not None or line.error is not None:
                     self._lines.append(line)
                 self._changed.notify_all()
-            return None if pieces is None else (line, pieces)
+            return None if block is None else (line, block)
 
     def _put(self, line: _Line, piece: bytes) -> bool:
         """Adds a piece as soon as there is room; False: nobody wants it any more.
