@@ -69,6 +69,18 @@ def test_debuginfod_find_gets_through_us_what_debuginfod_has(tmp_path: Path, fil
         assert missing.returncode != 0
 
 
+def test_workers_ask_too_and_only_once(tmp_path: Path, peer: UpstreamServer) -> None:
+    path = publish(peer, build_id_of(PROGRAM), PROGRAM.read_bytes())
+    settings = f"workers = 2\n{upstreams(peer.url)}"
+    with live_server(tmp_path, settings) as ours, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ours.ask, [path] * 8))
+        assert {answer.body for answer in answers} == {PROGRAM.read_bytes()}
+        assert ours.ask(path, Range="bytes=4-7").body == PROGRAM.read_bytes()[4:8]
+        missing = ours.ask(f"/buildid/{NOBODY}/debuginfo")
+        assert missing.status == 404 and "does not have it" in missing.json()["context"][-1]
+    assert peer.hits[path] == 1
+
+
 def test_what_came_is_kept_and_served_like_our_own(tmp_path: Path, peer: UpstreamServer) -> None:
     build_id, content = build_id_of(PROGRAM), PROGRAM.read_bytes()
     path = publish(peer, build_id, content)

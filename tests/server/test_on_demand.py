@@ -108,6 +108,21 @@ def test_a_module_that_was_not_unpacked_is_given_by_its_build_id(
     assert mirror.hits[DEBUG_PACKAGE] == 1
 
 
+def test_a_worker_has_it_brought(
+    tmp_path: Path, mirror: UpstreamServer, modules: dict[str, ExtractedFile]
+) -> None:
+    wanted = modules["overlay"]
+    with serving(tmp_path, mirror, "workers = 2") as server:
+        wait_for_job(server, bring(server))
+        wait_until_listed(server)
+        for _ in range(2):
+            answer = debuginfo(server, wanted.build_id)
+            assert (answer.status, len(answer.body)) == (200, wanted.size)
+        assert server.ask(f"/buildid/{VMLINUX}/source/kernel/panic.c").status == 200
+        found = server.ask("/metadata?key=glob&value=/*/*/*/*/*/*/kernel/*/*/overlay.ko").json()
+        assert {row["buildid"] for row in found["results"]} == {wanted.build_id}
+
+
 def test_what_was_learned_outlives_the_server(
     tmp_path: Path, mirror: UpstreamServer, modules: dict[str, ExtractedFile]
 ) -> None:
