@@ -21,18 +21,19 @@ from kernsym.cache.database import Database
 from kernsym.cache.locks import hold
 from kernsym.cache.manifests import stamp_of
 
-_SCHEMA = 1
+_SCHEMA = 2
 _TABLES = """
 CREATE TABLE kernels (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL,
-    banner TEXT NOT NULL, build_id BLOB);
+    banner TEXT NOT NULL, build_id BLOB, package TEXT NOT NULL);
 CREATE INDEX kernels_build_id ON kernels (build_id) WHERE build_id IS NOT NULL;
 CREATE TABLE modules (build_id BLOB, kernel INTEGER, name TEXT NOT NULL,
     PRIMARY KEY (build_id, kernel)) WITHOUT ROWID;
 CREATE INDEX modules_kernel ON modules (kernel);
 """
 _FIND = """
-SELECT k.banner, k.build_id, m.name FROM modules m JOIN kernels k ON k.id = m.kernel
-WHERE m.build_id = :id UNION ALL SELECT banner, build_id, '' FROM kernels WHERE build_id = :id
+SELECT k.banner, k.build_id, k.package, m.name FROM modules m JOIN kernels k ON k.id = m.kernel
+WHERE m.build_id = :id UNION ALL
+SELECT banner, build_id, package, '' FROM kernels WHERE build_id = :id
 LIMIT 1
 """
 
@@ -41,13 +42,15 @@ LIMIT 1
 class KnownKernel:
     """What is known of a kernel's packages.
 
-    `banner` and `build_id` are the vmlinux's.  `modules`: their names by build ID, as far as they
-    were seen.  `listed`: ids of the packages of which every module was seen.
+    `banner` and `build_id` are the vmlinux's, "" and None while it was not unpacked.  `modules`:
+    their names by build ID, as far as they were seen; "" is what may be vmlinux.  `listed`: ids of
+    the packages of which every module was seen.  `package`: the name of the file of one.
     """
 
     key: str
-    banner: str
-    build_id: str | None
+    banner: str = ""
+    build_id: str | None = None
+    package: str = ""
     modules: dict[str, str] = field(default_factory=dict)
     listed: tuple[str, ...] = ()
 
@@ -69,9 +72,11 @@ class KnownKernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Whose file it is: the kernel's banner and build ID, and the module's name, "" for vmlinux."""
+    """Whose file it is: the kernel's banner and build ID, or its package where it was not unpacked
+    yet; and the module's name, "" for vmlinux."""
 
     banner: str
+    package: str
     kernel_build_id: str | None
     module: str
 
@@ -102,9 +107,12 @@ class KnownMembers:
         that takes no writes it is forgotten."""
         with contextlib.suppress(OSError), hold(self._lock):
             before = self.read(kernel.key)
-            if before is not None and before.banner == kernel.banner:
+            if before is not None and _may_be_same(before, kernel):
                 kernel = replace(
                     kernel,
+                    banner=kernel.banner or before.banner,
+                    build_id=kernel.build_id or before.build_id,
+                    package=kernel.package or before.package,
                     modules=before.modules | kernel.modules,
                     listed=tuple(dict.fromkeys((*before.listed, *kernel.listed))),
                 )
@@ -116,9 +124,12 @@ class KnownMembers:
         rows = self._database.rows(_FIND, {"id": bytes.fromhex(build_id)})
         if not rows:
             return None
-        banner, number, module = rows[0]
+        banner, number, package, module = rows[0]
         return Member(
-            banner=banner, kernel_build_id=number.hex() if number else None, module=module
+            banner=banner,
+            package=package,
+            kernel_build_id=number.hex() if number else None,
+            module=module,
         )
 
     def mend(self, stop: Callable[[], bool] = lambda: False) -> None:
@@ -141,8 +152,9 @@ class KnownMembers:
                 connection.execute("DELETE FROM kernels WHERE id = ?", number)
             own = bytes.fromhex(kernel.build_id) if kernel.build_id else None
             number = connection.execute(
-                "INSERT INTO kernels (key, stamp, banner, build_id) VALUES (?, ?, ?, ?)",
-                (kernel.key, stamp, kernel.banner, own),
+                "INSERT INTO kernels (key, stamp, banner, build_id, package) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (kernel.key, stamp, kernel.banner, own, kernel.package),
             ).lastrowid
             connection.executemany(
                 "INSERT OR IGNORE INTO modules VALUES (?, ?, ?)",
@@ -153,3 +165,7 @@ class KnownMembers:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key.replace('/', ',')}.json"
+
+
+def _may_be_same(before: KnownKernel, after: KnownKernel) -> bool:
+    return not before.banner or not after.banner or before.banner == after.banner

@@ -112,7 +112,8 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     """What needs the running loop: the sessions to mirrors, and the end of the jobs."""
     credentials = Credentials(app[CONFIG].credentials)
     shared = app[CONFIG].keeps_jobs
-    index = PackageIndex(app[STORE], enabled=shared and app[CONFIG].options.index_packages)
+    learns = shared and app[CONFIG].options.index_packages
+    index = PackageIndex(app[STORE], app[CONFIG].sources, enabled=learns)
 
     def ended(job: Job, error: KernsymError | None) -> None:
         count_end(app[METRICS], job, error)

@@ -111,8 +111,13 @@ class LocalSearch:
         member = self._store.known.find(build_id)
         if member is None:
             return None
+        fingerprint = (
+            Fingerprint(banner=member.banner, build_id=member.kernel_build_id)
+            if member.banner
+            else Fingerprint(package=member.package)
+        )
         return SymbolsRequest(
-            fingerprint=Fingerprint(banner=member.banner, build_id=member.kernel_build_id),
+            fingerprint=fingerprint,
             modules=(member.module,) if member.module else (),
         )
 

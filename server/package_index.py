@@ -1,5 +1,5 @@
-"""Learns, while nobody waits for anything, which modules the held packages have: so that one can be
-given to whoever asks for its build ID, though it was not unpacked."""
+"""Learns, while nobody waits for anything, which build IDs the packages have that are held, or that
+lie in a folder that is a source: whoever asks for one can be given its file then."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kernsym.cache import Bundle, KnownKernel, Store
 from kernsym.cache.messages import Part, Priority
-from kernsym.distros import KernsymError, PackageRef, Role, catalog
+from kernsym.distros import Kernel, KernsymError, PackageRef, Role, Source, catalog
+from kernsym.distros.core.catalog import identify_package
 from kernsym.server.growing import ByteSource, GrowingFile
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.unpack import list_modules
@@ -31,10 +33,11 @@ class PackageIndex:
     """Looks through one package after the other, if `enabled`.  What it was in the middle of when
     the server ended is begun anew by the next one."""
 
-    def __init__(self, store: Store, *, enabled: bool) -> None:
+    def __init__(self, store: Store, sources: Sequence[Source] = (), *, enabled: bool) -> None:
         self._store = store
+        self._sources = sources
         self._enabled = enabled
-        self._waiting: asyncio.Queue[str] = asyncio.Queue()
+        self._waiting: asyncio.Queue[str | Path] = asyncio.Queue()
         self._quiet = threading.Event()
         self._stopped = threading.Event()
         # A thread of its own, because it cannot become important again.
@@ -73,48 +76,75 @@ class PackageIndex:
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
-        for key in await loop.run_in_executor(self._thread, self._left_over):
-            self._waiting.put_nowait(key)
+        for what in await loop.run_in_executor(self._thread, self._left_over):
+            self._waiting.put_nowait(what)
         while True:
-            key = await self._waiting.get()
-            await loop.run_in_executor(self._thread, self._look_through, key)
+            what = await self._waiting.get()
+            await loop.run_in_executor(self._thread, self._look_through, what)
 
-    def _left_over(self) -> list[str]:
-        """Kernels of which a server that was stopped had learned nothing."""
+    def _left_over(self) -> list[str | Path]:
+        """Kernels that an earlier server did not come to, and what lies in folders."""
         keys: list[str] = []
         while page := self._store.files.kernels(after=keys[-1] if keys else "", limit=1000):
             keys += [kernel.key for kernel in page]
-        return [key for key in keys if self._store.known.read(key) is None]
+        unknown = [key for key in keys if self._store.known.read(key) is None]
+        return [*unknown, *_lying_about(self._sources)]
 
-    def _look_through(self, key: str) -> None:
+    def _look_through(self, what: str | Path) -> None:
         try:
-            bundle = self._store.bundle_by_key(key)
-            if bundle is None or bundle.all_modules:
-                return
-            known = self._store.known.read(key)
-            for ref in bundle.packages:
-                if ref.package.role is Role.DEBUGINFO and (
-                    known is None or ref.package.id not in known.listed
-                ):
-                    self._list(bundle, ref)
+            if isinstance(what, Path):
+                self._list_file(what)
+            elif (bundle := self._store.bundle_by_key(what)) and not bundle.all_modules:
+                for ref in bundle.packages:
+                    if ref.package.role is Role.DEBUGINFO:
+                        self._list_held(bundle, ref)
         except (KernsymError, OSError) as error:
-            log.warning("%s: its package cannot be looked through: %s", key, error)
+            log.warning("%s cannot be looked through: %s", what, error)
 
-    def _list(self, bundle: Bundle, ref: PackageRef) -> None:
+    def _list_held(self, bundle: Bundle, ref: PackageRef) -> None:
         path = self._store.package_path(bundle.kernel, ref)
         if not path.is_file() and is_file_url(ref.url):
             path = file_path(ref.url)
-        if not path.is_file():
+        known = KnownKernel.of(bundle)
+        if path.is_file():
+            self._list(path, bundle.kernel, known, ref.package.id, vmlinux=False)
+
+    def _list_file(self, path: Path) -> None:
+        """A package of a folder, if its name tells that it is the debug package of one kernel."""
+        verdict = identify_package(path.name)
+        kernel = verdict.kernel if verdict else None
+        if kernel is None or kernel.arch is None:
             return
-        layout = catalog()[bundle.kernel.distro].layout(bundle.kernel)
-        with contextlib.closing(_Polite(path, self._quiet)) as package:
-            modules = list_modules(package, layout, stop=self._stopped.is_set)
-        if modules is not None:
-            known = KnownKernel.of(bundle)
+        for package in catalog()[kernel.distro].packages(kernel):
+            is_it = fnmatchcase(path.name.removesuffix(".rpm"), package.id)
+            if is_it and package.role is Role.DEBUGINFO:
+                known = KnownKernel(key=kernel.key, package=path.name)
+                self._list(path, kernel, known, path.name.removesuffix(".rpm"), vmlinux=True)
+
+    def _list(
+        self, path: Path, kernel: Kernel, known: KnownKernel, package: str, *, vmlinux: bool
+    ) -> None:
+        before = self._store.known.read(kernel.key)
+        if before is not None and package in before.listed:
+            return
+        layout = catalog()[kernel.distro].layout(kernel)
+        with contextlib.closing(_Polite(path, self._quiet)) as source:
+            found = list_modules(source, layout, vmlinux=vmlinux, stop=self._stopped.is_set)
+        if found is not None:
             self._store.known.remember(
-                replace(known, modules=modules | known.modules, listed=(ref.package.id,))
+                replace(known, modules=found | known.modules, listed=(package,))
             )
-            log.info("%s: %d modules of %s are known", known.key, len(modules), ref.package.id)
+            log.info("%s: %d modules of %s are known", kernel.key, len(found), package)
+
+
+def _lying_about(sources: Sequence[Source]) -> list[Path]:
+    """The files of the folders that are sources."""
+    folders = [
+        file_path(source.url)
+        for source in sources
+        if source.kind == "directory" and is_file_url(source.url)
+    ]
+    return [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
 
 
 def _yield_to_others() -> None:

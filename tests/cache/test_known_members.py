@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def member(module: str) -> Member:
-    return Member(banner=BANNER, kernel_build_id=VMLINUX, module=module)
+    return Member(banner=BANNER, package="", kernel_build_id=VMLINUX, module=module)
 
 
 def test_what_is_remembered_is_found(store: Store) -> None:
@@ -79,3 +79,16 @@ def test_its_index_is_made_again(store: Store) -> None:
 def test_only_modules_are_taken_from_a_manifest(store: Store) -> None:
     published = publish(store, *FILES, replace(FILES[0], role=FileRole.STRIPPED, path="root/b"))
     assert KnownKernel.of(published).modules == {EXT4: "ext4"}
+
+
+def test_what_was_learned_of_a_package_and_of_its_kernel_is_put_together(store: Store) -> None:
+    store.known.remember(
+        KnownKernel(key=KERNEL.key, package="a.deb", modules={XFS: "xfs", VMLINUX: ""})
+    )
+    found = store.known.find(XFS)
+    assert found == Member(banner="", package="a.deb", kernel_build_id=None, module="xfs")
+    store.known.remember(KNOWN)
+    for build_id, name in ((XFS, "xfs"), (EXT4, "ext4"), (VMLINUX, "")):
+        found = store.known.find(build_id)
+        assert found is not None
+        assert (found.banner, found.package, found.module) == (BANNER, "a.deb", name)

@@ -258,3 +258,27 @@ def test_sources_that_do_not_come_are_asked_for_once(
             assert answer.status == 502
             assert any("does not have it" in line for line in answer.json()["context"])
     assert mirror.hits[SOURCE_PACKAGE] == 1
+
+
+@pytest.mark.parametrize("which", ["vmlinux", "overlay"])
+def test_packages_that_lie_in_a_folder_are_known_before_anybody_asked_for_their_kernel(
+    tmp_path: Path, modules: dict[str, ExtractedFile], which: str
+) -> None:
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    for package in (DEBUG_PACKAGE, SOURCE_PACKAGE):
+        (folder / Path(package).name).symlink_to(WORLD / "repo" / package.lstrip("/"))
+    (folder / "README").write_text("no package")
+    source = f"""
+[[source]]
+distro = "debian"
+kind = "directory"
+url = "{folder.as_uri()}"
+signature = "skip"
+"""
+    with live_server(tmp_path, source) as server:
+        wait_until_listed(server)
+        build_id = VMLINUX if which == "vmlinux" else modules[which].build_id
+        answer = debuginfo(server, build_id)
+        assert answer.status == 200 and answer.body.startswith(b"\x7fELF")
+        assert server.log.read_text().count("are known") == 1

@@ -64,3 +64,10 @@ def test_a_damaged_package_is_refused() -> None:
 )
 def test_a_note(head: bytes, found: str | None) -> None:
     assert find_note(head) == found
+
+
+def test_build_ids_in_vmlinux_are_listed_where_they_are_asked_for() -> None:
+    large = (f"./{VMLINUX}", bytes(300_002) + bytes(2) + note(b"GNU", 3, b"\x12" * 20) + bytes(99))
+    content = Bytes(deb([large, *MEMBERS[1:]]))
+    assert list_modules(content, LAYOUT) == LISTED
+    assert list_modules(content, LAYOUT, vmlinux=True) == LISTED | {"12" * 20: ""}
