@@ -29,6 +29,7 @@ from kernsym.distros.formats import rpm_md
 from kernsym.distros.formats.apt import FormatError
 from kernsym.distros.formats.rpm_filelists import ListedKernel, kernels
 from kernsym.distros.formats.rpm_lists import Listing
+from kernsym.distros.formats.rpm_sources import repository_of
 from kernsym.server.disk import writing
 from kernsym.server.resolve import outcome
 
@@ -83,8 +84,16 @@ class BuildIds:
         The first question reads the list of files, the others only ask whether it is the same.
         Raises `CouldNotFindOut` and `Refused` as `rpm_md.locate`, and `Unusable` (`disk-full`).
         """
-        named = rpm_md.find_list("filelists", source, fetch) if source.kind == "rpm-md" else None
-        if named is None or len(build_id) % 2:
+        # A mirror list stands in a folder that is called after the machines.
+        arch = source.url.rpartition("/")[0].rpartition("/")[2]
+        repository = repository_of(source, arch, fetch) if source.kind == "rpm-md" else None
+        if repository is None or len(build_id) % 2:
+            return None
+        return self._find_in(build_id, repository, fetch)
+
+    def _find_in(self, build_id: str, source: Source, fetch: Fetch) -> PackageOfBuildId | None:
+        named = rpm_md.find_list("filelists", source, fetch)
+        if named is None:
             return None
         try:
             found = _find(self._index(named[1], source, fetch), build_id)

@@ -63,14 +63,17 @@ def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> Pa
         return _in_folder(package, source, fetch)
     if source.kind != "rpm-md":
         return None
-    if source.url.endswith(_MIRROR_LIST):
-        page = fetch.page(source.url)
-        lines = page.body.decode("utf-8", "replace").split() if page else []
-        if not lines:
-            return None
-        arch = kernel.arch or package.arch
-        source = replace(source, url=lines[0].replace("$basearch", arch))
-    return rpm_md.locate(package, kernel, source, fetch)
+    repository = repository_of(source, kernel.arch or package.arch, fetch)
+    return rpm_md.locate(package, kernel, repository, fetch) if repository else None
+
+
+def repository_of(source: Source, arch: str, fetch: Fetch) -> Source | None:
+    """The repository itself of an `rpm-md` source; None when its mirror list has none."""
+    if not source.url.endswith(_MIRROR_LIST):
+        return source
+    page = fetch.page(source.url)
+    lines = page.body.decode("utf-8", "replace").split() if page else []
+    return replace(source, url=lines[0].replace("$basearch", arch)) if lines else None
 
 
 def _in_folder(package: Package, source: Source, fetch: Fetch) -> PackageRef | None:

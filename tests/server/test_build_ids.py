@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,19 @@ async def test_it_is_found_and_the_second_question_costs_nothing(
         assert found.ref.package.id == f"kernel-debuginfo-{UNAME}"
         assert found.ref.url == f"{mirror.url}/repo/{ROW.file}" and found.ref.sha256 == "ab" * 32
     assert mirror.hits.total() == 3  # repomd.xml, filelists, primary
+
+
+async def test_a_mirror_list_is_followed(mirror: UpstreamServer, tmp_path: Path) -> None:
+    write(mirror)
+    folder = mirror.root / "lists/x86_64"
+    folder.mkdir(parents=True)
+    (mirror.root / "repo").rename(mirror.root / "x86_64")
+    (folder / "mirror.list").write_text(f"{mirror.url}/$basearch\n")
+    source = replace(source_of(mirror.url), url=f"{mirror.url}/lists/x86_64/mirror.list")
+    async with Upstream(tmp_path / "pages", QUICK) as upstream:
+        find = BuildIds(tmp_path / "pages").find
+        found = await asyncio.to_thread(find, VMLINUX, source, ThreadFetch(upstream))
+    assert found is not None and found.ref.url == f"{mirror.url}/x86_64/{ROW.file}"
 
 
 async def test_a_list_that_has_changed_is_read_anew(mirror: UpstreamServer, tmp_path: Path) -> None:
