@@ -31,8 +31,9 @@ def read_cursor(text: str | None, of: Callable[[str], T]) -> T | None:
     """What a cursor of ours holds, None for none.  Raises `Unusable` (`query-invalid`)."""
     if text is None:
         return None
+    padded = text + "=" * (-len(text) % 4)
     try:
-        return of(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode())
+        return of(base64.b64decode(padded or "?", altchars=b"-_", validate=True).decode())
     except ValueError as error:
         raise Unusable(
             "query-invalid",
