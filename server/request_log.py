@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from kernsym.server.limits import CLIENT
 from kernsym.server.logs import REQUEST_ID, LineHandler, utc
 
 log = logging.getLogger("request")
@@ -35,7 +36,7 @@ _MOST_LINES = 500
 
 class _Line(msgspec.Struct, omit_defaults=True):
     """A request in the log.  `path` as it was sent, without the query, which may hold secrets;
-    `bytes` with the headers; `client`: its address, "" behind a Unix socket."""
+    `bytes` with the headers; `client`: the id of the token that was shown, else the address."""
 
     time: str
     level: str
@@ -72,7 +73,7 @@ class RequestLog:
             sent_bytes(request, response),
             round(took, 6),
             request_id(request),
-            request.remote or "",
+            request.get(CLIENT) or request.remote or "",
             request.get(KERNEL_OF, ""),
         )
         waiting = self._lines.later(self._as_text(line).decode() + "\n")

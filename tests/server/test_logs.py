@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from kernsym.server.logs import JsonFormatter, LineHandler, TextFormatter
+from tests.conftest import BANNER
+from tests.conftest import KERNEL as WORLD_KERNEL
 from tests.live_server import KERNEL, TOKEN, fill_store, live_server, module_build_id
 from tests.processes import wait_for
+from tests.upstream import UpstreamServer
 
 MODULE = f"/buildid/{module_build_id(0)}/debuginfo"
 
@@ -49,6 +52,28 @@ def test_a_line_names_the_kernel_where_it_is_known(tmp_path: Path) -> None:
         wait_for(lambda: server.logged("/healthz"))
         requests = [line for line in server.lines() if line["logger"] == "request"]
     assert [line.get("kernel") for line in requests] == [KERNEL.key, None]
+
+
+def test_lines_of_a_job_name_it_and_who_began_it(tmp_path: Path, mirror: UpstreamServer) -> None:
+    body = json.dumps({"fingerprint": {"banner": BANNER}, "modules": []}).encode()
+    with live_server(tmp_path, 'log_format = "json"', mirror=mirror.url) as server:
+        answer = server.ask(
+            "/api/v1/symbols",
+            method="POST",
+            body=body,
+            Authorization=f"Bearer {TOKEN}",
+            X_Request_ID="the-first",
+        )
+        job = answer.json()["id"]
+        wait_for(lambda: server.logged("files held"))
+        wait_for(lambda: server.logged("/api/v1/symbols"))
+        lines = server.lines()
+    about = [line for line in lines if line.get("job") == job]
+    assert len(about) >= 3
+    assert {line["kernel"] for line in about} == {WORLD_KERNEL.key}
+    assert {line["request"] for line in about} == {"the-first"}
+    (asked,) = (line for line in lines if line.get("path") == "/api/v1/symbols")
+    assert asked["client"] == "server-token" and asked["status"] == 202
 
 
 def test_lines_that_wait_come_before_the_next_other() -> None:
