@@ -38,8 +38,10 @@ class TokenRole(str, enum.Enum):
     ADMIN = "admin"  # remove kernels, cancel anything
 
     def allows(self, needed: TokenRole) -> bool:
-        order = list(TokenRole)
-        return order.index(self) >= order.index(needed)
+        return _ORDER[self] >= _ORDER[needed]
+
+
+_ORDER = {role: place for place, role in enumerate(TokenRole)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from kernsym.server.served.body import Body
 from kernsym.server.served.conditions import Verdict, allows_range, evaluate
 from kernsym.server.served.encoded_files import EncodedFiles
 from kernsym.server.served.encodings import choose
-from kernsym.server.served.hot import MOST_EACH, HotBodies, read, read_cached
+from kernsym.server.served.hot import MOST_EACH, HotBodies, fill
 from kernsym.server.served.ranges import Span, parse_ranges
 from kernsym.server.served.sending import PartsAnswer, content_range, multipart
 
@@ -73,12 +73,13 @@ class FileAnswers:
             return PartsAnswer(file, [Span(body.offset, body.size)], status=200, headers=headers)
         content = self._hot.get(body.etag)
         if content is None:
+            content = bytearray(body.size)
             with _open(body) as file:
-                content = read_cached(file.fileno(), body)
-                if content is None:
-                    content = await asyncio.to_thread(read, file.fileno(), body)
-            if len(content) != body.size:
-                raise _gone(body)
+                place = file.fileno(), body.offset
+                if not fill(content, *place, wait=False) and not await asyncio.to_thread(
+                    fill, content, *place, wait=True
+                ):
+                    raise _gone(body)
             self._hot.put(body.etag, content)
         return web.Response(body=content, headers=headers)
 

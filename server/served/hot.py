@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 
-from kernsym.server.served.body import Body
-
-Content = bytes | bytearray
 MOST_EACH = 256 << 10  # larger ones cost more to send than to fetch
 
 
@@ -20,15 +17,15 @@ class HotBodies:
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._held = 0
-        self._contents: OrderedDict[str, Content] = OrderedDict()
+        self._contents: OrderedDict[str, bytearray] = OrderedDict()
 
-    def get(self, etag: str) -> Content | None:
+    def get(self, etag: str) -> bytearray | None:
         content = self._contents.get(etag)
         if content is not None:
             self._contents.move_to_end(etag)
         return content
 
-    def put(self, etag: str, content: Content) -> None:
+    def put(self, etag: str, content: bytearray) -> None:
         if len(content) > min(self._most, MOST_EACH) or etag in self._contents:
             return
         self._contents[etag] = content
@@ -38,21 +35,18 @@ class HotBodies:
             self._held -= len(dropped)
 
 
-def read_cached(descriptor: int, body: Body) -> Content | None:
-    """The body's content if the page cache has all of it; None: it would have to be waited for."""
-    content = bytearray(body.size)
+def fill(content: bytearray, descriptor: int, offset: int, *, wait: bool) -> bool:
+    """Read as much of a file as `content` has room for; False: it was cut.  Without `wait` also
+    False unless the page cache has all of it."""
     try:
-        read = os.preadv(descriptor, [content], body.offset, os.RWF_NOWAIT)
+        at = os.preadv(descriptor, [content], offset, 0 if wait else os.RWF_NOWAIT)
     except OSError:  # EAGAIN, or a file system that cannot tell
-        return None
-    return content if read == body.size else None
-
-
-def read(descriptor: int, body: Body) -> bytes:
-    """The body's content; less than its size when the file was cut."""
-    pieces = []
-    at, end = body.offset, body.offset + body.size
-    while at < end and (piece := os.pread(descriptor, end - at, at)):
-        pieces.append(piece)
-        at += len(piece)
-    return b"".join(pieces)
+        if wait:
+            raise
+        return False
+    while wait and at < len(content):
+        more = os.preadv(descriptor, [memoryview(content)[at:]], offset + at)
+        if not more:
+            return False
+        at += more
+    return at == len(content)
