@@ -158,7 +158,7 @@ class MetadataFile:
     type: Literal["debuginfo", "executable"]
     buildid: str
     file: str
-    archive: str
+    archive: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +21,13 @@ import aiohttp
 from yarl import URL
 
 from kernsym.cache import Foreign, LooseFile
+from kernsym.cache.messages import Metadata
 from kernsym.distros import CouldNotFindOut, KernsymError, NotPublished, Refused
 from kernsym.server import elf
 from kernsym.server.config import Options
 from kernsym.server.disk import writing
 from kernsym.server.peer import Peer, PeerLimits, PeerState
+from kernsym.server.peer_metadata import peer_metadata
 
 _MOST_PER_PEER = 16
 _TOO_FAR = "other servers: not asked, the question came from us or was forwarded too often"
@@ -143,11 +145,21 @@ class Federation:
             "upstream-failing", "not every server could be asked", context=tuple(answers)
         )
 
+    async def metadata(self, query: Mapping[str, str], asker: Asker) -> Metadata:
+        """What the servers list for a query of `/metadata`, as far as they are well."""
+        asked = [peer for peer in self._peers if self.asked_for(asker)]
+        well = [peer.url for peer in asked if not peer.state().paused]
+        found = await peer_metadata(self._opened(), well, query, self._headers(asker))
+        return replace(found, complete=found.complete and len(well) == len(asked))
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("a Federation is used inside `async with`")
+        return self._session
+
     async def _ask(
         self, peer: Peer, build_id: str, artefact: str, asker: Asker, turn: asyncio.Lock
     ) -> LooseFile | None:
-        if self._session is None:
-            raise RuntimeError("a Federation is used inside `async with`")
         kind, _, name = artefact.partition(" ")
         path = f"/buildid/{build_id}/{kind}" + (f"/{quote(name, safe='/')}" if name else "")
 
@@ -157,7 +169,7 @@ class Federation:
 
         with writing(self._foreign.root), self._foreign.incoming() as came:
             headers = self._headers(asker)
-            arrival = await peer.bring(self._session, path, headers, came, turn, check)
+            arrival = await peer.bring(self._opened(), path, headers, came, turn, check)
             if arrival is None:
                 return None
             file = LooseFile(

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kernsym.cache import Held, LooseFile, Store
-from kernsym.cache.messages import JobStatus
+from kernsym.cache.messages import JobStatus, Metadata
 from kernsym.distros import CouldNotFindOut, KernsymError, NotPublished
 from kernsym.server.federation import Asker, Federation
 from kernsym.server.jobs import Job
@@ -98,6 +99,10 @@ class Lookup:
                 job = self._jobs.get(search)
                 raise BeingFetched(build_id, job.status() if job else None)
         return await asyncio.shield(task)
+
+    async def metadata(self, query: Mapping[str, str], asker: Asker) -> Metadata:
+        """What others list for a query of `/metadata`."""
+        return await self._federation.metadata(query, asker)
 
     def _held(self, build_id: str, artefact: str) -> Found | None:
         held = None if artefact.startswith("source ") else self._store.find_build_id(build_id)

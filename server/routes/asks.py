@@ -18,17 +18,21 @@ _RETRY_AFTER = {"Retry-After": "5", "Cache-Control": "no-store"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def ask_of(request: web.Request, artefact: str) -> Ask:
-    """What a request asks for, and by whom.  A program that takes JSON does not wait."""
+def asker_of(request: web.Request) -> Asker:
+    """Who sends a request."""
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
-    accepted = request.headers.get("Accept", "")
-    asker = Asker(
+    return Asker(
         address=request.remote or "",
         forwarded_for=tuple(filter(None, (hop.strip() for hop in forwarded.split(",")))),
         user_agent=request.headers.get("User-Agent", ""),
     )
+
+
+def ask_of(request: web.Request, artefact: str) -> Ask:
+    """What a request asks for, and by whom.  A program that takes JSON does not wait."""
+    accepted = request.headers.get("Accept", "")
     impatient = "application/json" in accepted and "application/octet-stream" not in accepted
-    return Ask(artefact=artefact, asker=asker, patient=not impatient)
+    return Ask(artefact=artefact, asker=asker_of(request), patient=not impatient)
 
 
 def or_on_its_way(handler: Handler) -> Handler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from aiohttp import web
@@ -14,8 +14,9 @@ from kernsym.cache import FileMatch, FileRole, FileSearch, Store
 from kernsym.cache.messages import Metadata, MetadataFile
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import Unusable
-from kernsym.server.keys import STORE
+from kernsym.server.keys import LOOKUP, STORE
 from kernsym.server.routes.answers import json_answer
+from kernsym.server.routes.asks import asker_of
 from kernsym.server.routes.route import Query, Route
 
 _BUILD_ID = re.compile(r"(?:[0-9a-fA-F]{2}){4,32}")
@@ -33,11 +34,16 @@ class MetadataQuery:
 
 
 async def _metadata(request: web.Request, query: MetadataQuery) -> web.StreamResponse:
-    """List files of the held kernels.
+    """List files of the held kernels, and what other debuginfod servers list.
 
     In a pattern no wildcard stands for a slash.  There is a limit of time and of number.
     """
     found = await asyncio.to_thread(_search, request.app[STORE], query)
+    if (lookup := request.app.get(LOOKUP)) is not None:
+        others = await lookup.metadata(asdict(query), asker_of(request))
+        found = Metadata(
+            results=(*found.results, *others.results), complete=found.complete and others.complete
+        )
     return json_answer(found, headers={"Cache-Control": "max-age=60"})
 
 

@@ -9,11 +9,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from aiohttp import web
 
 from kernsym.cache import FileMatch, FileRole, Store
+from kernsym.server.federation import Asker, Federation
 from kernsym.server.routes.metadata import MetadataQuery, _results, _search
 from tests.elf_writer import BUILD_ID
 from tests.live_server import LiveServer, fill_store, live_server, module_build_id
+from tests.server.answering import Answer
+from tests.server.test_peers import with_federation
 
 VMLINUX = "/usr/lib/debug/vmlinux"
 M0 = "/usr/lib/debug/m0.ko"
@@ -110,3 +114,53 @@ def test_while_the_index_is_made_again_the_answer_is_not_complete(tmp_path: Path
         assert not _search(store, query).complete
         store.mend_index()
         assert _search(store, query).complete
+
+
+def test_what_other_servers_list_is_listed_too(tmp_path: Path, server: LiveServer) -> None:
+    query = urlencode({"key": "glob", "value": "/usr/lib/debug/*"})
+    with live_server(tmp_path, f"upstreams = {[server.url]}") as ours:
+        assert ours.ask(f"/metadata?{query}").json() == server.ask(f"/metadata?{query}").json()
+
+
+async def garbage(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=b'{"results": 1}')
+
+
+async def old(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPServiceUnavailable
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b" " * 65536)
+
+
+async def elfutils(request: web.Request) -> web.StreamResponse:
+    assert dict(request.query) == {"key": "file", "value": "/a b"}
+    row = {"type": "executable", "buildid": BUILD_ID, "file": "/a b"}
+    return web.json_response({"results": [row], "complete": True})
+
+
+@pytest.mark.parametrize("other", [garbage, old, endless])
+async def test_a_server_that_lists_nothing_leaves_the_answer_incomplete(
+    tmp_path: Path, other: Answer
+) -> None:
+    async def work(federation: Federation) -> None:
+        found = await federation.metadata({"key": "file", "value": "/a b"}, Asker())
+        assert [result.file for result in found.results] == ["/a b"]
+        assert not found.complete
+        assert federation.states()[0].failures == 0, "it may have files nevertheless"
+
+    await with_federation(tmp_path, work, other, elfutils)
+
+
+async def test_when_all_answer_it_is_complete(tmp_path: Path) -> None:
+    async def work(federation: Federation) -> None:
+        found = await federation.metadata({"key": "file", "value": "/a b"}, Asker())
+        assert (len(found.results), found.complete) == (2, True)
+        far = Asker(forwarded_for=("10.0.0.1",) * 8)
+        assert not (await federation.metadata({"key": "file", "value": "/a b"}, far)).results
+
+    await with_federation(tmp_path, work, elfutils, elfutils)
