@@ -179,6 +179,8 @@ def _check_in_place(
             growing.grown(size, whole=True)
             digest = new_digest(ref)
             while block := file.read(_BLOCK):
+                if growing.failed:  # whoever wants it was cancelled
+                    return
                 digest.update(block)
                 on_progress(file.tell(), size)
     except OSError as error:

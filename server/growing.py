@@ -42,7 +42,7 @@ class GrowingFile:
     def begin(self, path: Path) -> None:
         """The file exists now; readers keep it open through a later rename."""
         with self._changed:
-            if self._descriptor is None:
+            if self._descriptor is None and self._error is None:
                 self._descriptor = os.open(path, os.O_RDONLY)
 
     def grown(self, available: int, *, whole: bool = False) -> None:
@@ -65,6 +65,12 @@ class GrowingFile:
             if not self._finished and self._error is None:
                 self._error = error
             self._changed.notify_all()
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing more will come, or nobody waits for it."""
+        with self._changed:
+            return self._error is not None
 
     def read_at(self, offset: int, size: int) -> bytes:
         """As `ByteSource.read_at`."""

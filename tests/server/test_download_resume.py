@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,34 @@ def test_cancelled_leaves_a_part_and_wakes_readers(
     _, progress = bring(package(package_mirror.url), target)
     assert target.read_bytes() == CONTENT
     assert progress[0][0] > held
+
+
+def test_cancelled_ends_the_check_of_a_package_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(CONTENT)
+    begun, go_on = threading.Event(), threading.Event()
+    blocks: list[int] = []
+
+    def tell(done: int, total: int | None) -> None:
+        blocks.append(done)
+        begun.set()
+        go_on.wait(20)
+
+    async def cancel() -> None:
+        async with Upstream(tmp_path / "pages", QUICK) as upstream:
+            ref = package(tmp_path.as_uri())
+            growing = GrowingFile()
+            task = asyncio.create_task(
+                download(upstream, ref, tmp_path / "target", growing, on_progress=tell)
+            )
+            await asyncio.to_thread(begun.wait, 20)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            go_on.set()
+            growing.close()
+
+    asyncio.run(cancel())  # returns when the thread has ended
+    assert len(blocks) == 1 < SIZE / (1 << 20)
 
 
 def test_killed_leaves_a_part(package_mirror: UpstreamServer, target: Path) -> None:
