@@ -49,6 +49,7 @@ class Supervisor:
 
     def __init__(self, runs: Mapping[str, Run]) -> None:
         self._children = [_Child(name, run) for name, run in runs.items()]
+        self._stopping = False
 
     def run(
         self, *, started: Started, reload: Callable[[], bool], stopping: Started, seconds: float
@@ -88,6 +89,7 @@ class Supervisor:
             self._reap()
 
     def _stop(self, seconds: float) -> None:
+        self._stopping = True
         self._tell(signal.SIGTERM)
         end = time.monotonic() + seconds
         while any(child.pid is not None for child in self._children):
@@ -109,7 +111,18 @@ class Supervisor:
                 continue
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
-                _note_death(child, os.waitstatus_to_exitcode(status))
+                self._note_end(child, os.waitstatus_to_exitcode(status))
+
+    def _note_end(self, child: _Child, status: int) -> None:
+        """Have it started again, the later the more often it has died soon after its start."""
+        if not self._stopping:
+            how = f"signal {-status}" if status < 0 else f"status {status}"
+            log.warning("the %s, process %d, ended with %s", child.name, child.pid, how)
+        now = time.monotonic()
+        lived_well = now - child.began >= _LIVED_WELL_SECONDS
+        child.deaths = 1 if lived_well else child.deaths + 1
+        pause = min(_FIRST_PAUSE * 2 ** (child.deaths - 1), _LONGEST_PAUSE)
+        child.pid, child.due = None, now + pause
 
     def _start(self, child: _Child, mask: set[int]) -> None:
         """Start it and wait until it does its work."""
@@ -160,14 +173,3 @@ def _say(mouth: int) -> None:
     with contextlib.suppress(BrokenPipeError):  # nobody waits for it
         os.write(mouth, b"!")
     os.close(mouth)
-
-
-def _note_death(child: _Child, status: int) -> None:
-    """Have it started again, the later the more often it has died soon after its start."""
-    now = time.monotonic()
-    lived_well = now - child.began >= _LIVED_WELL_SECONDS
-    child.deaths = 1 if lived_well else child.deaths + 1
-    pause = min(_FIRST_PAUSE * 2 ** (child.deaths - 1), _LONGEST_PAUSE)
-    how = f"signal {-status}" if status < 0 else f"status {status}"
-    log.warning("the %s, process %d, ended with %s", child.name, child.pid, how)
-    child.pid, child.due = None, now + pause

@@ -160,6 +160,7 @@ def test_all_end_together_and_leave_nothing(tmp_path: Path) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
     assert not any(Path(f"/proc/{pid}").exists() for pid in below)
     assert not list(runtime.iterdir())
+    assert not server.logged("WARNING")
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
