@@ -68,7 +68,7 @@ class Foreign:
         path = self._path(build_id, artefact)
         try:
             if time.time() - path.stat().st_mtime > _USE_SECONDS:
-                os.utime(path)
+                _note_use(path)
             said = msgspec.json.decode(_beside(path).read_bytes(), type=_Said)
         except (OSError, msgspec.DecodeError):
             return None
@@ -129,6 +129,11 @@ class Foreign:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
+
+
+def _note_use(path: Path) -> None:
+    with contextlib.suppress(OSError):  # a store on read-only media serves what it has
+        os.utime(path)
 
 
 def _can_be_checked(artefact: str) -> bool:
