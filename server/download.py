@@ -178,7 +178,7 @@ def _check_in_place(
             growing.begin(path)
             growing.grown(size, whole=True)
             digest = new_digest(ref)
-            while block := file.read(_BLOCK):
+            while ref.digest and (block := file.read(_BLOCK)):  # else nothing to compare with
                 if growing.failed:  # whoever wants it was cancelled
                     return
                 digest.update(block)

@@ -71,6 +71,14 @@ def test_a_source_on_this_machine_is_compared_every_time(tmp_path: Path, target:
     assert len(bring(ref, target, checked=checked)[1]) > 1
 
 
+def test_a_source_without_digests_is_not_read_for_one(tmp_path: Path, target: Path) -> None:
+    (tmp_path / NAME).write_bytes(CONTENT)
+    ref = package(f"file://{tmp_path}", sha256=None)
+    assert bring(ref, target) == (tmp_path / NAME, [])
+    with pytest.raises(Refused):
+        bring(package(f"file://{tmp_path}", sha256=None, size=SIZE + 1), target)
+
+
 @pytest.mark.parametrize(
     "announced",
     [
