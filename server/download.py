@@ -54,7 +54,7 @@ async def download(
             await asyncio.to_thread(read, ref, there, growing, on_progress)
         else:
             await _Download(upstream, ref, target, growing, room, on_progress).run()
-        if checked is not None and not is_file_url(ref.url):
+        if checked is not None and not growing.failed and not is_file_url(ref.url):
             await asyncio.to_thread(checked.remember, ref, target)
         return there or target
     except asyncio.CancelledError:

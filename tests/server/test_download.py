@@ -54,6 +54,21 @@ def test_a_package_is_compared_once_while_nobody_touches_it(
         bring(ref, target, checked=checked)
 
 
+def test_a_comparison_that_was_given_up_is_not_remembered(target: Path) -> None:
+    target.parent.mkdir(parents=True)
+    target.write_bytes(CONTENT[:-1] + b"?")
+    checked, ref, growing = CheckedFiles(), package("http://unasked.invalid"), GrowingFile()
+    growing.fail(CouldNotFindOut("download-cancelled", "nobody wants it any more"))
+
+    async def give_up() -> None:
+        async with Upstream(target.parent / "pages", QUICK) as upstream:
+            await download(upstream, ref, target, growing, checked=checked)
+
+    asyncio.run(give_up())
+    growing.close()
+    assert not checked.knows(ref, target)
+
+
 def test_another_digest_is_compared_though_the_file_is_known(
     package_mirror: UpstreamServer, target: Path
 ) -> None:
