@@ -50,6 +50,8 @@ class Access:
         self.anonymous = Requester(name="", role=role)
         if self._file is not None:
             self._read(self._file)
+        else:
+            self._tokens = {}
 
     @property
     def any_tokens(self) -> bool:

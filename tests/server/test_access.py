@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from kernsym.cache.tokens import TokenRole, add_token, new_token, revoke_token
-from kernsym.distros import Unusable
+from kernsym.distros import KernsymError, Unusable
 from kernsym.server import access, limits
 from kernsym.server.app import build_app
 from kernsym.server.config import ServerConfig
@@ -155,6 +156,18 @@ async def test_the_one_token_of_the_configuration_may_do_anything(connect: Conne
         path = "/api/v1/kernels/a/b/c/d"
         assert (await client.delete(path, headers=bearer("s3cret"))).status == 404
         assert (await client.delete(path, headers=bearer("s3cre"))).status == 401
+
+
+def test_a_file_that_is_no_longer_configured_lets_nobody_in(
+    tmp_path: Path, tokens: dict[TokenRole, str]
+) -> None:
+    config = ServerConfig(store=tmp_path, host="127.0.0.1", port=0, tokens_file=tmp_path / "tokens")
+    known = access.Access(config)
+    shown = f"Bearer {tokens[ADMIN]}"
+    assert known.requester(shown).role is ADMIN
+    known.reconfigure(replace(config, tokens_file=None))
+    with pytest.raises(KernsymError, match="does not know"):
+        known.requester(shown)
 
 
 async def test_a_server_without_tokens_takes_no_writes(connect: Connect) -> None:
