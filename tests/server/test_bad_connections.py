@@ -70,7 +70,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_readers_that_take_nothing_cost_little_and_are_let_go(tmp_path: Path) -> None:
     fill_store(tmp_path / "store", modules=1, module_bytes=30_000_000)
-    with live_server(tmp_path, "stall_seconds = 2") as server:
+    with live_server(tmp_path, "stall_seconds = 2\nlarge_answers_per_client = 0") as server:
         assert len(server.ask(MODULE).body) > 30_000_000
         before, files = memory(server), open_files(server)
         with connections(server, 60) as clients:
@@ -84,7 +84,7 @@ def test_readers_that_take_nothing_cost_little_and_are_let_go(tmp_path: Path) ->
 
 def test_clients_that_vanish_leave_nothing_behind(tmp_path: Path) -> None:
     fill_store(tmp_path / "store", modules=1, module_bytes=30_000_000)
-    with live_server(tmp_path) as server:
+    with live_server(tmp_path, "large_answers_per_client = 0") as server:
         server.ask("/healthz")
         before = open_files(server)
         for _ in range(5):
