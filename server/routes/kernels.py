@@ -33,7 +33,8 @@ class KernelsQuery:
     distro: str | None = None
     uname: str | None = None
     build_id: str | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    # With all its modules the manifest of one kernel has a megabyte.
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
     cursor: str | None = None
 
 
