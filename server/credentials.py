@@ -9,7 +9,7 @@ import base64
 import configparser
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,7 +28,8 @@ class Access:
     """One way to be let in, for URLs that begin with `prefix`.
 
     `certificate`, `key` and `authority` are PEM files; a key may be part of the certificate's
-    file, and `authority` is trusted beside the system's.  `origin` is for people.
+    file, and `authority` is trusted beside the system's.  With an authority alone it lets nobody
+    in, it says whom to trust.  `origin` is for people.
     """
 
     prefix: str
@@ -38,6 +39,11 @@ class Access:
     authority: Path | None = None
     username: str = ""
     password: str = field(default="", repr=False)
+
+    @property
+    def shows_something(self) -> bool:
+        """Whether a mirror is shown who asks."""
+        return self.certificate is not None or bool(self.username)
 
     def fits(self, url: str) -> bool:
         """Whether the URL is one of the same server, and lies below the prefix."""
@@ -61,16 +67,18 @@ class Access:
         """
         if self.certificate is None and self.authority is None:
             return None
+        used: tuple[Path | None, ...] = (self.authority,)
         try:
             context = ssl.create_default_context()
             if self.authority is not None:
                 context.load_verify_locations(self.authority)
             if self.certificate is not None:
+                used = (self.certificate, self.key)
                 # Without a password OpenSSL would ask for one at the terminal.
                 context.load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
-            files = [str(path) for path in (self.certificate or self.authority, self.key) if path]
+            files = [str(path) for path in used if path]
             raise CouldNotFindOut(
                 "credentials-unreadable",
                 f"{self.origin}: {' with '.join(files)} cannot be used: "
@@ -125,15 +133,24 @@ class Credentials:
 
     def ways(self, url: str) -> tuple[Access, ...]:
         """The ways to try for a URL, in order; reads files."""
-        configured = tuple(access for access in self._configured if access.fits(url))
-        if configured or _server(url)[0] != "https":
-            return configured
+        configured = [access for access in self._configured if access.fits(url)]
+        shown = [access for access in configured if access.shows_something]
+        trusted = [access for access in configured if not access.shows_something]
+        authority = trusted[0].authority if trusted else None
+        if shown:
+            return tuple(replace(way, authority=way.authority or authority) for way in shown)
+        # What the configuration trusts goes before what was found beside the machine's.
+        machine = self._of_machine(url) if _server(url)[0] == "https" else ()
+        ways = tuple(replace(way, authority=authority or way.authority) for way in machine)
+        return ways or tuple(trusted[:1])
+
+    def _of_machine(self, url: str) -> Iterable[Access]:
         found: dict[object, Access] = {}
         for find in (_repositories, _entitlements, _subscriptions):
             for access in find(self._root):
                 if access.fits(url):
                     found.setdefault((access.certificate, access.username), access)
-        return tuple(found.values())
+        return found.values()
 
     def missing(self, url: str, refusal: str, tried: Sequence[str]) -> CouldNotFindOut:
         """The error for a URL that no way leads to: which credential is missing, and where it was

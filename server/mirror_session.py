@@ -127,7 +127,7 @@ class MirrorSession:
                     return answer
                 refusal = str(answer.status)
                 answer.release()
-            if way is not None:
+            if way is not None and way.shows_something:
                 tried.append(f"{way.origin}: refused")
         if unusable and not refusal:
             raise unusable[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,13 +86,13 @@ UBUNTU2404 = World(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A world's mirror while it runs.  `access`: the lines of a [[source]] that open its lock;
-    `authority`: the certificate that vouches for it."""
+    """A world's mirror while it runs.  `trust`: the line of a [[source]] with who vouches for it;
+    `access`: the lines that open its lock, `trust` among them."""
 
     world: World
     server: UpstreamServer
+    trust: str = ""
     access: str = ""
-    authority: Path | None = None
 
     def command(self, folder: Path, *places: str, access: str | None = None) -> Kernsym:
         """The command on an empty store in `folder`; its only sources are the world's
@@ -106,7 +106,6 @@ class Published:
                 f'signed_by = ["{self.world.key}"]\n{lines}'
                 for place in places or self.world.places
             ),
-            {"SSL_CERT_FILE": str(self.authority)} if self.authority else {},
         )
 
 
@@ -115,10 +114,10 @@ def published(world: World, folder: Path) -> Iterator[Published]:
     """The world on a mirror that is locked as its vendor's is; `folder` takes the credentials."""
     folder.mkdir()
     if world is RHEL8:
-        ca = authority(folder)
-        lines = _toml(client_cert=folder / "1.pem", client_key=folder / "1-key.pem", ca=ca)
+        trust = _toml(ca=authority(folder))
+        lines = trust + _toml(client_cert=folder / "1.pem", client_key=folder / "1-key.pem")
         with tls_mirror(folder, let_in="1", root=world.root) as (server, _):
-            yield Published(world=world, server=server, access=lines, authority=ca)
+            yield Published(world=world, server=server, trust=trust, access=lines)
     elif world is SLES15:
         (folder / "password").write_text(f"{PASSWORD}\n")
         lines = _toml(username=USER, password_file=folder / "password")
@@ -133,10 +132,11 @@ def _toml(**words: str | Path) -> str:
     return "".join(f'{word} = "{value}"\n' for word, value in words.items())
 
 
-def command(folder: Path, sources: str, environment: Mapping[str, str] | None = None) -> Kernsym:
+def command(folder: Path, sources: str) -> Kernsym:
     """The command on an empty store in `folder`; `sources`: the only ones, as TOML."""
     folder.mkdir()
     (folder / "kernsym.toml").write_text(f"[builtin]\nsources = false\n{sources}")
     paths = {"HOME": "", "KERNSYM_STORE": "store", "KERNSYM_CONFIG": "kernsym.toml"}
-    ours = {word: str(folder / name) for word, name in paths.items()}
-    return Kernsym(home=folder, environment={**ours, **(environment or {})})
+    return Kernsym(
+        home=folder, environment={word: str(folder / name) for word, name in paths.items()}
+    )

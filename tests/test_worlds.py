@@ -68,7 +68,7 @@ def test_crash_opens_the_dump_with_everything(vendor: Published, tmp_path: Path)
 def test_without_a_certificate_it_is_said_what_is_missing(
     vendor: Published, tmp_path: Path
 ) -> None:
-    kernsym = vendor.command(tmp_path / "home", access="")
+    kernsym = vendor.command(tmp_path / "home", access=vendor.trust)
     done = kernsym("fetch", vendor.world.vmcore, status=5)
     assert "error[credentials-missing]" in done.stderr and "403" in done.stderr
     assert re.search(r"looked in +.*kernsym\.toml \(no client_cert", done.stderr)
@@ -96,7 +96,7 @@ def test_packages_vouch_for_themselves_where_the_index_is_not_signed(tmp_path: P
 def test_without_a_subscription_it_is_said_what_is_missing(
     vendor: Published, tmp_path: Path
 ) -> None:
-    kernsym = vendor.command(tmp_path / "home", access="")
+    kernsym = vendor.command(tmp_path / "home", access=vendor.trust)
     done = kernsym("fetch", vendor.world.vmcore, status=5)
     assert "error[credentials-missing]" in done.stderr and "401" in done.stderr
     assert re.search(r"looked in +.*kernsym\.toml \(.*username", done.stderr)

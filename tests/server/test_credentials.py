@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from kernsym.distros import CouldNotFindOut
 from kernsym.server.config import server_config
-from kernsym.server.credentials import Access, Credentials
+from kernsym.server.credentials import CONFIGURED, Access, Credentials
 from kernsym.server.upstream import Limits, Upstream
 from tests.server.answering import serving
 from tests.server.locked import (
@@ -19,6 +20,7 @@ from tests.server.locked import (
     USER,
     authority,
     password_guard,
+    server_context,
     tls_mirror,
 )
 from tests.upstream import UpstreamServer
@@ -70,12 +72,46 @@ async def test_each_certificate_is_tried_and_the_right_one_kept(tmp_path: Path, 
 
 async def test_without_a_certificate_the_error_says_so(tmp_path: Path, tls: Path) -> None:
     with tls_mirror(tls, let_in="1") as (mirror, shown):
-        trusted = Access(prefix=mirror.url, origin="the ca", authority=tls / "ca.pem")
+        trusted = Access(prefix=mirror.url, origin=CONFIGURED, authority=tls / "ca.pem")
         with pytest.raises(CouldNotFindOut) as error:
             await ask(tmp_path, mirror.url, [trusted])
     assert error.value.code == "credentials-missing"
+    assert error.value.message.endswith("it answered 403 without")
+    assert error.value.context[1:] == (
+        "looked in  kernsym.toml (no client_cert or username for it)",
+    )
     assert "client_cert" in (error.value.hint or "")
     assert shown == [""]
+
+
+async def test_an_authority_alone_does_not_keep_the_machines_credentials_back(
+    tmp_path: Path, tls: Path
+) -> None:
+    """A registration server of one's own, with its own authority."""
+    file = tmp_path / "etc/zypp/credentials.d/SCCcredentials"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"username={USER}\npassword={PASSWORD}\n")
+    context = server_context(tls, ssl.CERT_NONE)
+    with UpstreamServer(tls, tls=context, guard=password_guard) as mirror:
+        (tmp_path / "etc/SUSEConnect").write_text(f"url: {mirror.url}\n")
+        trusted = Access(prefix=mirror.url, origin=CONFIGURED, authority=tls / "ca.pem")
+        assert await ask(tmp_path, mirror.url, [trusted]) == b"content"
+
+
+def test_an_authority_alone_is_lent_to_a_certificate_without(tmp_path: Path) -> None:
+    trusted = Access(prefix="https://m.example/", origin="x", authority=tmp_path / "ca.pem")
+    shown = Access(prefix="https://m.example/a", origin="y", certificate=tmp_path / "1.pem")
+    ways = Credentials([trusted, shown], tmp_path)
+    assert ways.ways("https://m.example/a/b") == (replace(shown, authority=trusted.authority),)
+    assert ways.ways("https://m.example/c") == (trusted,)
+
+
+async def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path, tls: Path) -> None:
+    broken = tmp_path / "ca.pem"
+    broken.write_text("no certificate")
+    way = replace(certificates(tls, "https://127.0.0.1:1", "1")[0], authority=broken)
+    with pytest.raises(CouldNotFindOut, match=f": {broken} cannot be used"):
+        way.context()
 
 
 async def test_a_certificate_that_cannot_be_read_does_not_end_the_attempts(
