@@ -7,6 +7,7 @@ from kernsym.distros import KernsymError
 DONE = 0
 FAULT = 1
 NOT_IDENTIFIED = 3
+COULD_NOT_FIND_OUT = 5
 INTERRUPTED = 130
 
 _STATUS_OF_KIND = {
@@ -14,7 +15,7 @@ _STATUS_OF_KIND = {
     "unusable": 2,
     "not-identified": NOT_IDENTIFIED,
     "not-published": 4,
-    "could-not-find-out": 5,
+    "could-not-find-out": COULD_NOT_FIND_OUT,
     "refused": 6,
 }
 # A file that is there and shows no kernel is an answer about the dump, not a slip of usage.
@@ -27,6 +28,10 @@ _STATUS_OF_CODE = {
     "dump-no-kernel": NOT_IDENTIFIED,
     "dump-truncated": NOT_IDENTIFIED,
     "not-held": 4,
+    # The server lacks a credential of ours, as a mirror may.
+    "role-missing": COULD_NOT_FIND_OUT,
+    "token-invalid": COULD_NOT_FIND_OUT,
+    "token-required": COULD_NOT_FIND_OUT,
 }
 
 

@@ -57,7 +57,7 @@ def test_clients_with_tokens_come_in_over_tls(
         config = Path(kernsym.environment["KERNSYM_CONFIG"])
         config.write_text(f'[client]\nca = "{certificates}/ca.pem"\n')
         assert KERNEL.key in kernsym(*there, "ls").stdout
-        assert "error[token-required]" in kernsym("--server", server.url, "ls", status=1).stderr
+        assert "error[token-required]" in kernsym("--server", server.url, "ls", status=5).stderr
 
 
 def test_debuginfods_clients_show_their_token(tmp_path: Path) -> None:
