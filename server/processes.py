@@ -169,7 +169,9 @@ async def _answer(
     started: Started,
 ) -> None:
     stopped = asyncio.Event()
-    stop_at(stopped, signal.SIGTERM, signal.SIGINT)
+    # Who signals the whole group signals each process twice: its supervisor does too.
+    again = signal.SIG_IGN if config.options.workers > 1 else signal.SIG_DFL
+    stop_at(stopped, signal.SIGTERM, signal.SIGINT, again=again)
     reload_at_hangup(app[RELOAD], read)
     await serve(
         app,

@@ -113,14 +113,17 @@ class _TurnAway(asyncio.Protocol):
         transport.close()
 
 
-def stop_at(stopped: asyncio.Event, *signals: signal.Signals) -> None:
-    """Set `stopped` at the first of these signals; the second ends the process as it stands."""
+def stop_at(
+    stopped: asyncio.Event, *signals: signal.Signals, again: signal.Handlers = signal.SIG_DFL
+) -> None:
+    """Set `stopped` at the first of these signals; the second ends the process as it stands, or
+    what `again` says."""
     loop = asyncio.get_running_loop()
 
     def first(number: signal.Signals) -> None:
         for each in signals:
             loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, again)
         log.info("stopping at %s", number.name)
         systemd.stopping()
         stopped.set()
