@@ -69,6 +69,8 @@ async def test_a_list_of_earlier_is_used_and_its_age_told(
     grow_old(tmp_path, 3.5)
     if trouble == "dead":
         mirror.cut_after = 0
+        for path in mirror.root.rglob("*.xml"):
+            path.touch()  # so that there is something to send
     elif trouble == "failing":
         mirror.status_for = lambda path, hit: 503
     before = mirror.hits.total()
