@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from kernsym.distros import KernsymError
 
 # A job that another request began may end without what this one wants; the next job adds it.
 _MOST_JOBS = 5
+_PAUSE_SECONDS = 0.5
 
 ListModules = Callable[[PurePosixPath], tuple[str, ...]]
 
@@ -31,11 +33,26 @@ def bring(
     Raises what the server met.
     """
     for _ in range(_MOST_JOBS):
-        answer = api.symbols(request)
+        answer = _symbols(api, request, reporter)
         if isinstance(answer, Bundle):
             return answer
         request = _follow(api, answer, request, reporter, list_modules)
     raise KernsymError("no-progress", "the server's jobs end without what was asked for")
+
+
+def _symbols(api: ServerApi, request: SymbolsRequest, reporter: Reporter) -> Bundle | JobStatus:
+    """The server's answer, once it knows which kernel has a build ID."""
+    told = False
+    while True:
+        try:
+            return api.symbols(request)
+        except KernsymError as error:
+            if error.code != "being-fetched":
+                raise
+        if not told:
+            reporter.line("search", f"for the kernel of build ID {request.fingerprint.build_id}")
+            told = True
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _follow(
@@ -50,7 +67,7 @@ def _follow(
         if event.kind is EventKind.VMLINUX and request.modules is None and list_modules:
             folder = PurePosixPath("kernels") / (event.kernel or job.kernel).key
             request = replace(request, modules=list_modules(folder / event.path))
-            api.symbols(request)
+            _symbols(api, request, reporter)
         else:
             tell(event, reporter)
     reporter.end_progress()

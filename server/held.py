@@ -24,7 +24,7 @@ def find_held(store: Store, fingerprint: Fingerprint) -> Bundle | None:
     to be it, and the fingerprint shows nothing that could tell its twin.
     """
     by_build_id = store.find_build_id(fingerprint.build_id) if fingerprint.build_id else None
-    if not fingerprint.banner and not fingerprint.release and not fingerprint.package:
+    if not _names_a_kernel(fingerprint):
         return by_build_id.bundle if by_build_id else None
     kernel = identify(fingerprint).kernel
     named = store.bundle(kernel) if kernel and kernel.arch else None
@@ -39,6 +39,22 @@ def find_held(store: Store, fingerprint: Fingerprint) -> Bundle | None:
     if found is None and fingerprint.banner:
         found = store.find_banner(fingerprint.banner)
     return found if found is not None and _is_same(found, fingerprint) else None
+
+
+def only_build_id(fingerprint: Fingerprint) -> str:
+    """The build ID where that is all that is known of a kernel, else ""."""
+    alone = not _names_a_kernel(fingerprint) and not fingerprint.vmcoreinfo
+    return (fingerprint.build_id or "") if alone else ""
+
+
+def fingerprint_of(bundle: Bundle) -> Fingerprint:
+    """What only the kernel of a bundle shows."""
+    shown = bundle.verification
+    return Fingerprint(banner=shown.banner, build_id=shown.build_id)
+
+
+def _names_a_kernel(fingerprint: Fingerprint) -> bool:
+    return bool(fingerprint.banner or fingerprint.release or fingerprint.package)
 
 
 def kernels_of(store: Store, fingerprint: Fingerprint) -> tuple[tuple[Kernel, ...], bool]:

@@ -21,8 +21,9 @@ from kernsym.distros import (
     Refused,
 )
 from kernsym.server import elf
-from kernsym.server.build_ids import BuildIds
+from kernsym.server.build_ids import BuildIds, PackageOfBuildId
 from kernsym.server.config import ServerConfig
+from kernsym.server.held import fingerprint_of
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.symbols import Symbols
 
@@ -55,14 +56,17 @@ class LocalSearch:
         """Go by another configuration from now on."""
         self._on_demand = config.options.fetch_on_demand
         self._looks_through = config.keeps_jobs and config.options.index_packages
-        lists = tuple(source for source in config.sources if source.kind == "rpm-md")
-        self._sources = () if config.offline else lists
+        self._offline = config.offline
+        self._sources = tuple(source for source in config.sources if source.kind == "rpm-md")
+        folders = (source.place for source in config.sources if source.kind == "directory")
+        self._unread = () if self._looks_through else tuple(folders)
 
     async def find(
-        self, build_id: str, on_job: Callable[[Job], None], *, early: bool
+        self, build_id: str, on_job: Callable[[Job], None], *, early: bool, demanded: bool
     ) -> Held | LooseFile:
         """The file with a build ID; `on_job` hears which job brings it.  With `early` a vmlinux is
         given as soon as it is checked, though the rest of its package is still on its way.
+        `demanded`: somebody who may have kernels brought wants this one.
 
         Raises `NotPublished` when no package that we know of has it, and what kept the job from
         bringing it.
@@ -71,7 +75,8 @@ class LocalSearch:
         if job is not None:
             on_job(job)
             return await self._wait(job, build_id, early=early)
-        self._require_on_demand()
+        if not demanded:
+            self._require_on_demand()
         request = await asyncio.to_thread(self._request_of_member, build_id)
         if request is None:
             request = await self._request_of_listed(build_id, on_job)
@@ -90,8 +95,7 @@ class LocalSearch:
         until, failure = self._without_sources.get(held.key, (0.0, None))
         if failure is not None and time.monotonic() < until:
             raise failure
-        shown = (await asyncio.to_thread(lambda: held.bundle)).verification
-        fingerprint = Fingerprint(banner=shown.banner, build_id=shown.build_id)
+        fingerprint = fingerprint_of(await asyncio.to_thread(lambda: held.bundle))
         request = SymbolsRequest(fingerprint=fingerprint, part=Part.SOURCES)
         try:
             job = await self._symbols.start(request, asked_by=_ASKED_BY)
@@ -129,11 +133,7 @@ class LocalSearch:
         The list does not tell vmlinux from a module.  So the kernel is brought, and where the file
         is none of what came, it is a module that is known as soon as the package is looked through.
         """
-        if not self._sources:
-            raise NotPublished("not-published", "none is known to have it")
-        listed = await asyncio.to_thread(
-            self._build_ids.search, build_id, self._sources, self._fetch
-        )
+        listed = await self._listed(build_id)
         file = unquote(urlsplit(listed.ref.url).path).rpartition("/")[2]
         request = SymbolsRequest(fingerprint=Fingerprint(package=file))
         job = await self._symbols.start(request, asked_by=_ASKED_BY)
@@ -142,6 +142,26 @@ class LocalSearch:
         if await asyncio.to_thread(self._store.find_build_id, build_id) is not None:
             return request
         return await self._when_looked_through(job.kernel.key, listed.ref.package.id, build_id)
+
+    async def _listed(self, build_id: str) -> PackageOfBuildId:
+        """The package that a list of files names.
+
+        Raises as `BuildIds.search`, and `CouldNotFindOut` (`offline`, `not-looked-through`).
+        """
+        if self._sources and self._offline:
+            raise CouldNotFindOut("offline", "no list of files is asked for it: we are offline")
+        unread = ", ".join(self._unread)
+        try:
+            if not self._sources:
+                raise NotPublished("not-published", "none is known to have it")
+            return await asyncio.to_thread(
+                self._build_ids.search, build_id, self._sources, self._fetch
+            )
+        except NotPublished as error:
+            if not unread:
+                raise
+            message = f"packages in {unread} are looked through by a shared server alone"
+            raise CouldNotFindOut("not-looked-through", message, context=error.context) from error
 
     async def _when_looked_through(self, key: str, package: str, build_id: str) -> SymbolsRequest:
         deadline = time.monotonic() + _LOOKING_SECONDS

@@ -21,13 +21,16 @@ _MOST_MISSES = 10_000
 _IMPATIENCE_SECONDS = 2.0  # by then there is a job, if there will be one
 _HINT = "bring its kernel here: kernsym fetch DUMP or BANNER"
 
+KERNEL = "kernel"
+
 Found = Held | LooseFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What is asked for: `debuginfo`, `executable`, `section NAME` or `source PATH`; by whom; and
-    whether they wait until it has come.  For a section the debuginfo is brought."""
+    """What is asked for: `debuginfo`, `executable`, `section NAME`, `source PATH`, or `KERNEL`, the
+    whole kernel of the file; by whom; and whether they wait until it has come.  For a section the
+    debuginfo is brought."""
 
     artefact: str = "debuginfo"
     asker: Asker = field(default_factory=Asker)
@@ -36,7 +39,9 @@ class Ask:
 
 class BeingFetched(KernsymError):
     """It is on its way, and whoever asked does not wait for it.  `job`: what brings it, None when
-    other servers are asked."""
+    other servers are asked, or nobody knows yet."""
+
+    retry_after = 5  # seconds
 
     def __init__(self, build_id: str, job: JobStatus | None) -> None:
         super().__init__("being-fetched", f"the file with the build ID {build_id} is on its way")
@@ -97,7 +102,7 @@ class Lookup:
             done, _ = await asyncio.wait({task}, timeout=_IMPATIENCE_SECONDS)
             if not done:
                 job = self._jobs.get(search)
-                raise BeingFetched(build_id, job.status() if job else None)
+                raise BeingFetched(build_id, job.status() if job and not job.over else None)
         return await asyncio.shield(task)
 
     async def metadata(self, query: Mapping[str, str], asker: Asker) -> Metadata:
@@ -106,7 +111,7 @@ class Lookup:
 
     def _held(self, build_id: str, artefact: str) -> Found | None:
         held = None if artefact.startswith("source ") else self._store.find_build_id(build_id)
-        return held or self._federation.kept(build_id, artefact)
+        return held or (None if artefact == KERNEL else self._federation.kept(build_id, artefact))
 
     def _start(self, search: _Search, ask: Ask) -> asyncio.Task[Found]:
         task = asyncio.create_task(self._bring(search, ask), name=f"find {search.build_id}")
@@ -131,7 +136,8 @@ class Lookup:
             return await self._packages.find_sources(search.build_id, on_job)
         # Of vmlinux alone nobody knows yet whether it has the code, or is half of a kernel.
         early = search.artefact == "debuginfo"
-        return await self._packages.find(search.build_id, on_job, early=early)
+        demanded = search.artefact == KERNEL
+        return await self._packages.find(search.build_id, on_job, early=early, demanded=demanded)
 
     async def _bring(self, search: _Search, ask: Ask) -> Found:
         """Ask one after the other, ourselves first: what we fetch is checked against a package."""
@@ -141,19 +147,20 @@ class Lookup:
         except KernsymError as error:
             sure = isinstance(error, NotPublished)
             answers += [f"packages: {error.message}", *error.context]
+        message = f"nobody who was asked has a file with the build ID {build_id}"
         try:
-            return await self._federation.find(build_id, search.artefact, ask.asker)
+            found = await self._find_elsewhere(search, ask)
+            if search.artefact != KERNEL:
+                return found
+            answers.append(f"{found.origin}: has the file")
+            message = f"no package is known to have the build ID {build_id}, only {found.origin} "
+            message += "has its file, and a file is no kernel with modules and sources"
         except KernsymError as error:
             sure = sure and isinstance(error, NotPublished)
             answers += error.context
         context = tuple(answers)
         if sure:
-            miss = NotPublished(
-                "not-held",
-                f"nobody who was asked has a file with the build ID {build_id}",
-                context=context,
-                hint=_HINT,
-            )
+            miss = NotPublished("not-held", message, context=context, hint=_HINT)
             self._misses.remember(search, miss)
             raise miss
         raise CouldNotFindOut(
@@ -162,6 +169,13 @@ class Lookup:
             context=context,
             hint=_HINT,
         )
+
+    async def _find_elsewhere(self, search: _Search, ask: Ask) -> LooseFile:
+        """What other servers have; of a kernel its debuginfo, which may be kept since before."""
+        if search.artefact != KERNEL:
+            return await self._federation.find(search.build_id, search.artefact, ask.asker)
+        kept = await asyncio.to_thread(self._federation.kept, search.build_id, "debuginfo")
+        return kept or await self._federation.find(search.build_id, "debuginfo", ask.asker)
 
 
 class _Misses:

@@ -76,13 +76,17 @@ class Symbols:
                 () if certain else kernels,
                 priority=request.priority,
             )
+        await self.join(job, request, asked_by=asked_by)
+        return job
+
+    async def join(self, job: Job, request: SymbolsRequest, *, asked_by: str = "") -> None:
+        """Have a job bring what is asked for too."""
         job.wanted.add(request.modules, everything=request.all_modules)
         if asked_by:
             job.asked_by.add(asked_by)
         if request.priority is Priority.PERSON:
             self._jobs.hurry(job)
         await self._jobs.keep(job)
-        return job
 
     def resume(self) -> None:
         """Go on with the jobs that the last server on this store left."""

@@ -10,10 +10,7 @@ from aiohttp import web
 
 from kernsym.server.federation import Asker
 from kernsym.server.lookup import Ask, BeingFetched
-from kernsym.server.problems import problem_of, problem_response
 from kernsym.server.routes.answers import json_answer
-
-_RETRY_AFTER = {"Retry-After": "5", "Cache-Control": "no-store"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -44,10 +41,12 @@ def or_on_its_way(handler: Handler) -> Handler:
             return await handler(request)
         except BeingFetched as error:
             if error.job is None:
-                response = problem_response(problem_of(error))
-                response.headers.update(_RETRY_AFTER)
-                return response
-            location = {"Location": f"/api/v1/jobs/{error.job.id}"}
-            return json_answer(error.job, status=202, headers=_RETRY_AFTER | location)
+                raise
+            headers = {
+                "Location": f"/api/v1/jobs/{error.job.id}",
+                "Retry-After": str(error.retry_after),
+                "Cache-Control": "no-store",
+            }
+            return json_answer(error.job, status=202, headers=headers)
 
     return answer

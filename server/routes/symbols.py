@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from aiohttp import web
 
-from kernsym.cache import Bundle
+from kernsym.cache import Bundle, Held
 from kernsym.cache.messages import JobStatus, SymbolsRequest
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import Fingerprint, Verdict, identify
 from kernsym.server.access import requester_of, require
-from kernsym.server.keys import SYMBOLS
+from kernsym.server.held import fingerprint_of, only_build_id
+from kernsym.server.keys import JOBS, LOOKUP, SYMBOLS
+from kernsym.server.lookup import KERNEL, Ask, BeingFetched
 from kernsym.server.routes.answers import json_answer
+from kernsym.server.routes.asks import asker_of
 from kernsym.server.routes.route import Body, Route
 
 
@@ -24,15 +28,37 @@ async def _identify(request: web.Request, fingerprint: Fingerprint) -> web.Respo
 async def _symbols(request: web.Request, wanted: SymbolsRequest) -> web.Response:
     """Ask for symbols: 200 with the bundle when all of it is held, else 202 with the job.
 
-    To have something brought needs a token with the role fetch.
+    To have something brought needs a token with the role fetch.  Of a kernel of which only a build
+    ID is known 503 may come first: ask again until it is found out which one it is.
     """
     symbols = request.app[SYMBOLS]
     held = await asyncio.to_thread(symbols.held, wanted)
     if held is not None:
         return json_answer(held)
     require(request, TokenRole.FETCH)
-    job = await symbols.start(wanted, asked_by=requester_of(request).name)
+    name = requester_of(request).name
+    try:
+        job = await symbols.start(await _named(request, wanted), asked_by=name)
+    except BeingFetched as error:
+        found = request.app[JOBS].get(error.job.id) if error.job else None
+        if found is None:
+            raise
+        job = found
+        await symbols.join(job, wanted, asked_by=name)
     return json_answer(job.status(), status=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
+
+
+async def _named(request: web.Request, wanted: SymbolsRequest) -> SymbolsRequest:
+    """The same by what names the kernel, where only a build ID was given.  Raises `BeingFetched`
+    until the kernel has come that has it, and as `Lookup.find`."""
+    build_id = only_build_id(wanted.fingerprint)
+    if not build_id:
+        return wanted
+    ask = Ask(artefact=KERNEL, asker=asker_of(request), patient=False)
+    held = await request.app[LOOKUP].find(build_id.lower(), ask)
+    assert isinstance(held, Held)
+    bundle = await asyncio.to_thread(lambda: held.bundle)
+    return replace(wanted, fingerprint=fingerprint_of(bundle))
 
 
 ROUTES = (
@@ -49,6 +75,14 @@ ROUTES = (
         handler=Body(SymbolsRequest, _symbols),
         role=TokenRole.READ,
         answers={200: Bundle, 202: JobStatus},
-        problems=("role-missing", "writes-off", "not-identified", "vmlinux-mismatch"),
+        problems=(
+            "role-missing",
+            "writes-off",
+            "not-identified",
+            "vmlinux-mismatch",
+            "not-held",
+            "being-fetched",
+            "could-not-find-out",
+        ),
     ),
 )
