@@ -14,9 +14,9 @@ from typing import Any
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 from elftools.elf.elffile import ELFFile
 
-# Enough for a hundred compile units; the largest vmlinux has 0.3 GB of them.
-_HEAD = 4 << 20
-_MOST_UNITS = 500
+_MOST_UNITS = 64
+# With the partial units of dwz: what units share, taken out of them and put before them.
+_MOST_UNITS_OF_ANY_KIND = 20_000
 _SECTIONS = {
     "debug_info_sec": ".debug_info",
     "debug_abbrev_sec": ".debug_abbrev",
@@ -62,22 +62,22 @@ def _first_units(elf: ELFFile) -> Iterator[tuple[str, str]]:
         ),
         **{key: sections.get(key) for key in _ARGUMENTS},
     )
-    for unit in itertools.islice(dwarf.iter_CUs(), _MOST_UNITS):
-        attributes = unit.get_top_DIE().attributes
+    units = itertools.islice(dwarf.iter_CUs(), _MOST_UNITS_OF_ANY_KIND)
+    full = (top for unit in units if (top := unit.get_top_DIE()).tag == "DW_TAG_compile_unit")
+    for top in itertools.islice(full, _MOST_UNITS):
+        attributes = top.attributes
         if "DW_AT_comp_dir" in attributes and "DW_AT_name" in attributes:
             folder = os.path.normpath(attributes["DW_AT_comp_dir"].value.decode())
             if folder.startswith("/"):
                 yield folder, attributes["DW_AT_name"].value.decode()
-        if unit.cu_offset + unit.size + 64 > sections["debug_info_sec"].size:
-            return  # the next one is cut off
 
 
 def _read(elf: ELFFile, name: str) -> DebugSectionDescriptor | None:
-    """A section, of `.debug_info` its head; None when there is none, or it is compressed."""
+    """A section; None when there is none, or it is compressed."""
     section = elf.get_section_by_name(name)
     if section is None or section.compressed or section["sh_type"] == "SHT_NOBITS":
         return None
-    size = min(section["sh_size"], _HEAD) if name == ".debug_info" else section["sh_size"]
+    size = section["sh_size"]
     window = io.BufferedReader(_Window(elf.stream.fileno(), section["sh_offset"], size))
     return DebugSectionDescriptor(window, name, 0, size, 0)
 

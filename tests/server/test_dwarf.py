@@ -10,17 +10,19 @@ import pytest
 from kernsym.server.dwarf import source_prefix
 from tests.elf_writer import PROGBITS, elf
 
-# One abbreviation (DWARF 4, 7.5.3): a compile unit without children, name and folder as strings.
-ABBREVIATIONS = bytes([1, 0x11, 0, 0x03, 0x08, 0x1B, 0x08, 0, 0, 0])
+# Two abbreviations (DWARF 4, 7.5.3): a compile unit without children, name and folder as strings,
+# and a partial unit, the folder as a string.
+ABBREVIATIONS = bytes([1, 0x11, 0, 0x03, 0x08, 0x1B, 0x08, 0, 0, 2, 0x3C, 0, 0x1B, 0x08, 0, 0, 0])
 
 
 def units(*units: tuple[str, str]) -> bytes:
     """`.debug_info` with compile units of (folder, name)."""
-    content = b""
-    for folder, name in units:
-        body = struct.pack("<HIB", 4, 0, 8) + b"\1" + f"{name}\0{folder}\0".encode()
-        content += struct.pack("<I", len(body)) + body
-    return content
+    return b"".join(unit(b"\1" + f"{name}\0{folder}\0".encode()) for folder, name in units)
+
+
+def unit(entry: bytes) -> bytes:
+    body = struct.pack("<HIB", 4, 0, 8) + entry
+    return struct.pack("<I", len(body)) + body
 
 
 def write(folder: Path, debug_info: bytes) -> Path:
@@ -55,6 +57,13 @@ def test_the_prefix_is_what_most_units_share(
     tmp_path: Path, found: list[tuple[str, str]], prefix: str
 ) -> None:
     assert source_prefix(write(tmp_path, units(*found))) == prefix
+
+
+@pytest.mark.parametrize("size", [10, 2000])
+def test_partial_units_do_not_count(tmp_path: Path, size: int) -> None:
+    """dwz puts them first, in a vmlinux some thousands of them."""
+    partial = unit(b"\2" + b"/" + b"x" * size + b"\0") * 3000
+    assert source_prefix(write(tmp_path, partial + units((REDHAT, "a.c")))) == REDHAT
 
 
 @pytest.mark.parametrize(
