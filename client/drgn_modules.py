@@ -5,6 +5,7 @@ python -m kernsym.client.drgn_modules DUMP VMLINUX ARCH < VMCOREINFO > JSON
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from kernsym.client.dumps.reader import DumpReader
 from kernsym.client.modules import LoadedModule, taint_letters
 
 if TYPE_CHECKING:
-    from drgn import Platform, RelocatableModule
+    from drgn import Platform, Program, RelocatableModule
 
 _MOST_MODULES = 20_000  # a list that goes round in circles
 
@@ -25,7 +26,11 @@ _MOST_MODULES = 20_000  # a list that goes round in circles
 def list_modules(
     reader: DumpReader, vmcoreinfo: bytes, vmlinux: Path, arch: str
 ) -> Iterator[LoadedModule]:
-    """The loaded modules as the kernel's list has them.  Raises whatever drgn raises."""
+    """The loaded modules as the kernel's list has them.
+
+    Raises whatever drgn raises, and `ValueError` where it left modules out: what it cannot read it
+    only writes to its log.
+    """
     import drgn
 
     program = drgn.Program(_platform(arch))
@@ -44,10 +49,22 @@ def list_modules(
         raise ValueError(f"{vmlinux} is not of this dump, or has no debug information")
     modules = (module for module, _ in program.loaded_modules())
     loadable = (module for module in modules if isinstance(module, drgn.RelocatableModule))
-    for count, module in enumerate(loadable):
-        if count == _MOST_MODULES:
-            raise ValueError(f"the list of modules does not end after {count}")
+    listed = 0
+    for listed, module in enumerate(loadable, start=1):
+        if listed > _MOST_MODULES:
+            raise ValueError(f"the list of modules does not end after {_MOST_MODULES}")
         yield _describe(module)
+    if listed != (there := _count(program)):
+        raise ValueError(f"drgn can read {listed} of {there} modules")
+
+
+def _count(program: Program) -> int:
+    """How many modules the kernel's list has.  Raises `drgn.FaultError`."""
+    from drgn.helpers.linux.module import for_each_module
+
+    if "modules" not in program:  # a kernel that cannot load any
+        return 0
+    return sum(1 for _ in itertools.islice(for_each_module(program), _MOST_MODULES))
 
 
 def _describe(module: RelocatableModule) -> LoadedModule:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import resource
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
+import drgn
 import pytest
 
 from kernsym.cache import FileRole
+from kernsym.client.drgn_modules import list_modules
+from kernsym.client.dumps import open_dump
+from kernsym.client.dumps.reader import DumpReader, Segment
 from kernsym.client.matching import match_modules
 from kernsym.client.modules import loaded_modules, taint_letters
 from kernsym.distros import Unusable
 from tests.client.conftest import WorldKernel
-from tests.conftest import FACTS
+from tests.conftest import FACTS, WORLD
 
 LOADED = ["configfs", "crc_ccitt", "exportfs", "overlay"]
 
@@ -84,6 +89,52 @@ def test_a_vmlinux_of_another_build_lists_nothing(
         with pytest.raises(Unusable) as caught:
             loaded_modules(FACTS, other)
         assert caught.value.code == "modules-unlisted"
+
+
+@dataclass
+class Torn:
+    """A dump that lacks one page, or has zeros there.  `seen`: the pages that were read."""
+
+    whole: DumpReader
+    zeros: bool = False
+    lacks: int = -1
+    seen: set[int] = field(default_factory=set)
+
+    def segments(self) -> tuple[Segment, ...]:
+        return self.whole.segments()
+
+    def read(self, address: int, size: int) -> bytes:
+        pages = range(address >> 12, (address + size - 1 >> 12) + 1)
+        self.seen.update(pages)
+        if self.lacks in pages and not self.zeros:
+            raise drgn.FaultError("not in the dump", address)
+        if self.lacks in pages:
+            return bytes(size)
+        return self.whole.read(address, size)
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+def test_a_list_that_drgn_leaves_modules_out_of_is_none(
+    world_kernel: WorldKernel, zeros: bool
+) -> None:
+    """Whichever page it cannot read, it says so in its log alone."""
+    reader = open_dump(WORLD / "vmcore")
+
+    def names(torn: Torn) -> list[str]:
+        vmcoreinfo = (FACTS.fingerprint.vmcoreinfo or "").encode()
+        listed = list_modules(cast(DumpReader, torn), vmcoreinfo, world_kernel.vmlinux, "x86_64")
+        return sorted(module.name for module in listed)
+
+    whole = Torn(reader)
+    assert names(whole) == LOADED
+    refused = []
+    for page in whole.seen:
+        try:
+            assert names(Torn(reader, zeros, lacks=page)) == LOADED
+        except (ValueError, drgn.FaultError) as error:
+            refused.append(str(error))
+    assert "drgn can read 0 of 4 modules" in refused
+    assert zeros or "drgn can read 3 of 4 modules" in refused
 
 
 def test_taints() -> None:
