@@ -18,10 +18,10 @@ from kernsym.cache import read_config, store_folder
 from kernsym.distros import KernsymError
 from kernsym.server.app import build_app
 from kernsym.server.config import ServerConfig, server_config
-from kernsym.server.listening import allow_many_files, listening_sockets, url_of
-from kernsym.server.logs import report, start_logging
-from kernsym.server.processes import run_server
-from kernsym.server.serving import serve, stop_at
+from kernsym.server.process.listening import allow_many_files, listening_sockets, url_of
+from kernsym.server.process.processes import run_server
+from kernsym.server.process.serving import serve, stop_at
+from kernsym.server.watch.logs import report, start_logging
 
 _CLIENT_WAITS = 1.0
 

@@ -10,14 +10,10 @@ from aiohttp import web
 
 from kernsym.cache import Foreign, Store
 from kernsym.distros import KernsymError
-from kernsym.server.access import ACCESS, OPEN_PATHS, Access, access_middleware
-from kernsym.server.artefacts import Artefacts, cache_control
 from kernsym.server.config import ServerConfig
-from kernsym.server.cors import add_cors
-from kernsym.server.credentials import Credentials
-from kernsym.server.federation import Federation, peer_urls
-from kernsym.server.forward import forward_to
-from kernsym.server.gauges import add_gauges, add_peer_gauges, count_end
+from kernsym.server.gate.access import ACCESS, OPEN_PATHS, Access, access_middleware
+from kernsym.server.gate.cors import add_cors
+from kernsym.server.gate.limits import LIMITING, LIMITS, Limits
 from kernsym.server.jobs import Job, JobBoard, Journal
 from kernsym.server.keys import (
     ANSWERS,
@@ -31,25 +27,29 @@ from kernsym.server.keys import (
     STORE,
     SYMBOLS,
 )
-from kernsym.server.limits import LIMITING, LIMITS, Limits
-from kernsym.server.local_search import LocalSearch
-from kernsym.server.lookup import Lookup
+from kernsym.server.lookup.federation import Federation, peer_urls
+from kernsym.server.lookup.local_search import LocalSearch
+from kernsym.server.lookup.lookup import Lookup
+from kernsym.server.lookup.misses import Misses
+from kernsym.server.lookup.package_index import PackageIndex
+from kernsym.server.lookup.peer import PeerLimits
 from kernsym.server.mending import keep_index
-from kernsym.server.metrics import Metrics
-from kernsym.server.misses import Misses
+from kernsym.server.mirrors.credentials import Credentials
+from kernsym.server.mirrors.thread_fetch import ThreadFetch
+from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.openapi import with_description
-from kernsym.server.package_index import PackageIndex
 from kernsym.server.packages import Packages
-from kernsym.server.peer import PeerLimits
 from kernsym.server.problems import problems_middleware
-from kernsym.server.reload import Reload
-from kernsym.server.request_log import add_request_ids
+from kernsym.server.process.forward import forward_to
+from kernsym.server.process.reload import Reload
 from kernsym.server.routes import debuginfod, jobs, kernels, metadata, ops, symbols
 from kernsym.server.routes.route import add_routes
 from kernsym.server.served import FileAnswers
+from kernsym.server.served.artefacts import Artefacts, cache_control
 from kernsym.server.symbols import Symbols
-from kernsym.server.thread_fetch import ThreadFetch
-from kernsym.server.upstream import Upstream
+from kernsym.server.watch.gauges import add_gauges, add_peer_gauges, count_end
+from kernsym.server.watch.metrics import Metrics
+from kernsym.server.watch.request_log import add_request_ids
 
 _MOST_BODY_BYTES = 4 << 20  # a request that names every module of a kernel has 100 kB
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from kernsym.cache import Bundle, BundleFile, FileRole, Verification
 from kernsym.distros import MemberKind, PackageRef, Refused, Role
-from kernsym.server.dwarf import source_prefix
+from kernsym.server.binaries.dwarf import source_prefix
+from kernsym.server.binaries.verify import VmlinuxIdentity, check, read_identity, require_pair
 from kernsym.server.jobs import Job
 from kernsym.server.unpack import ExtractedFile, Pass
-from kernsym.server.verify import VmlinuxIdentity, check, read_identity, require_pair
 
 _ROLES = {
     MemberKind.VMLINUX: FileRole.VMLINUX,

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from kernsym.distros import Source, Unusable, catalog
-from kernsym.server.credentials import CONFIGURED, Access
-from kernsym.server.logs import LogFormat, LogLevel
+from kernsym.server.mirrors.credentials import CONFIGURED, Access
+from kernsym.server.watch.logs import LogFormat, LogLevel
 
 _DEFAULT_LISTEN = "127.0.0.1:8002"
 

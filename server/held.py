@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from kernsym.cache import Bundle, Store
 from kernsym.distros import Fingerprint, Kernel, NotIdentified, Refused, identify
-from kernsym.server.verify import VmlinuxIdentity, check
+from kernsym.server.binaries.verify import VmlinuxIdentity, check
 
 _MARK_DIGITS = 8
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from aiohttp import web
 
 from kernsym.cache import Store
-from kernsym.server.artefacts import Artefacts
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
-from kernsym.server.lookup import Lookup
-from kernsym.server.metrics import Metrics
-from kernsym.server.misses import Misses
-from kernsym.server.reload import Reload
+from kernsym.server.lookup.lookup import Lookup
+from kernsym.server.lookup.misses import Misses
+from kernsym.server.process.reload import Reload
 from kernsym.server.served import FileAnswers
+from kernsym.server.served.artefacts import Artefacts
 from kernsym.server.symbols import Symbols
+from kernsym.server.watch.metrics import Metrics
 
 CONFIG = web.AppKey("config", ServerConfig)
 STORE = web.AppKey("store", Store)

@@ -23,17 +23,17 @@ from kernsym.distros import (
     catalog,
 )
 from kernsym.distros.core.distro import BUILT_IN
-from kernsym.server.checked import CheckedFiles
 from kernsym.server.config import ServerConfig
-from kernsym.server.credentials import Credentials
-from kernsym.server.download import download
-from kernsym.server.growing import GrowingFile
 from kernsym.server.jobs import Job
-from kernsym.server.machine_sources import machine_sources
-from kernsym.server.resolve import Offer, none_accepted, offers
-from kernsym.server.rpm_signature import voucher
-from kernsym.server.thread_fetch import ThreadFetch
-from kernsym.server.upstream import Upstream, is_file_url
+from kernsym.server.mirrors.checked import CheckedFiles
+from kernsym.server.mirrors.credentials import Credentials
+from kernsym.server.mirrors.download import download
+from kernsym.server.mirrors.growing import GrowingFile
+from kernsym.server.mirrors.machine_sources import machine_sources
+from kernsym.server.mirrors.resolve import Offer, none_accepted, offers
+from kernsym.server.mirrors.rpm_signature import voucher
+from kernsym.server.mirrors.thread_fetch import ThreadFetch
+from kernsym.server.mirrors.upstream import Upstream, is_file_url
 
 # vmlinux has 0.6 GB, the modules that a machine loads as much again, a source tree 1.4 GB; all
 # modules of a kernel have 5.2 GB.

@@ -30,8 +30,8 @@ from kernsym.server.disk import writing
 from kernsym.server.held import find_held, kernels_of, packages_of_twin, require_same
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.jobs.board import Work
+from kernsym.server.mirrors.resolve import Offer, none_accepted
 from kernsym.server.packages import Arriving, Packages
-from kernsym.server.resolve import Offer, none_accepted
 from kernsym.server.threads import in_thread
 from kernsym.server.unpack import SourceTree, extract, extract_sources
 from kernsym.server.wanted import Wanted

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from kernsym.distros import Kernel, Package, Role, Source
 from kernsym.distros.formats import rpm_md
-from kernsym.server.thread_fetch import ThreadFetch
-from kernsym.server.upstream import Upstream
+from kernsym.server.mirrors.thread_fetch import ThreadFetch
+from kernsym.server.mirrors.upstream import Upstream
 
 VERSION = "4.18.0-553.el8_10"
 KERNEL = Kernel(

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from kernsym.server.federation import Asker
-from kernsym.server.lookup import Ask, BeingFetched
+from kernsym.server.lookup.federation import Asker
+from kernsym.server.lookup.lookup import Ask, BeingFetched
 from kernsym.server.routes.answers import json_answer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -16,13 +16,13 @@ from kernsym.cache import LooseFile
 from kernsym.cache.messages import JobStatus
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import KernsymError, Unusable
-from kernsym.server.artefacts import UnknownBuildId, cache_control
 from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, LOOKUP, METRICS, MISSES
-from kernsym.server.loose import loose_body
-from kernsym.server.request_log import KERNEL_OF
 from kernsym.server.routes.asks import ask_of, or_on_its_way
 from kernsym.server.routes.route import Handler, Media, Route
 from kernsym.server.served import Body
+from kernsym.server.served.artefacts import UnknownBuildId, cache_control
+from kernsym.server.served.loose import loose_body
+from kernsym.server.watch.request_log import KERNEL_OF
 
 # elfutils takes shorter ones too; a build ID that was cut off must not find anything.
 _BUILD_ID = re.compile(r"(?:[0-9a-fA-F]{2}){4,32}")

@@ -13,7 +13,7 @@ from aiohttp import web
 from kernsym.cache.messages import Event, JobList, JobState, JobStatus
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import KernsymError
-from kernsym.server.access import requester_of
+from kernsym.server.gate.access import requester_of
 from kernsym.server.jobs import Job
 from kernsym.server.keys import JOBS
 from kernsym.server.routes.answers import json_answer

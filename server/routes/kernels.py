@@ -16,14 +16,14 @@ from kernsym.cache import Bundle, FileRole, Store
 from kernsym.cache.messages import KernelList
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import KernsymError, NotIdentified
+from kernsym.server.gate.limits import LIMITS
 from kernsym.server.keys import ANSWERS, STORE
-from kernsym.server.limits import LIMITS
-from kernsym.server.request_log import KERNEL_OF
 from kernsym.server.routes.answers import json_answer
 from kernsym.server.routes.pagination import link_to_next, page_of, read_cursor
 from kernsym.server.routes.route import Media, Query, Route
 from kernsym.server.served.body import make_body
-from kernsym.server.tree_stream import stream_tree
+from kernsym.server.served.tree_stream import stream_tree
+from kernsym.server.watch.request_log import KERNEL_OF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from kernsym.cache.messages import Health
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import KernsymError
 from kernsym.server.keys import CONFIG, METRICS, STORE
-from kernsym.server.readiness import shortcomings
 from kernsym.server.routes.answers import json_answer
 from kernsym.server.routes.route import Media, Route
+from kernsym.server.watch.readiness import shortcomings
 
 
 async def _healthz(request: web.Request) -> web.Response:

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import Unusable
-from kernsym.server.access import OPEN_PATHS, require
-from kernsym.server.bodies import read_body
+from kernsym.server.gate.access import OPEN_PATHS, require
+from kernsym.server.routes.bodies import read_body
 
 T = TypeVar("T")
 

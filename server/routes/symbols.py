@@ -11,10 +11,10 @@ from kernsym.cache import Bundle, Held
 from kernsym.cache.messages import JobStatus, SymbolsRequest
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import Fingerprint, Verdict, identify
-from kernsym.server.access import requester_of, require
+from kernsym.server.gate.access import requester_of, require
 from kernsym.server.held import fingerprint_of, only_build_id
 from kernsym.server.keys import JOBS, LOOKUP, SYMBOLS
-from kernsym.server.lookup import KERNEL, Ask, BeingFetched
+from kernsym.server.lookup.lookup import KERNEL, Ask, BeingFetched
 from kernsym.server.routes.answers import json_answer
 from kernsym.server.routes.asks import asker_of
 from kernsym.server.routes.route import Body, Route

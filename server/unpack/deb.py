@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kernsym.distros import Refused
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 
 MAGIC = b"!<arch>\n"
 _HEADER_SIZE = 60

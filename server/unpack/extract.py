@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernsym.distros import Layout, MemberKind
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.member_file import ExtractedFile, find_member, write_member
 from kernsym.server.unpack.members import safe_files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack import deb
 from kernsym.server.unpack.archive import open_archive
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from kernsym.distros import Layout, MemberKind
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.member_file import content_of, find_member
 from kernsym.server.unpack.members import safe_files

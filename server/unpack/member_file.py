@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernsym.distros import Layout, MemberKind, Refused
-from kernsym.server import elf
+from kernsym.server.binaries import elf
 from kernsym.server.disk import require_room, writing
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import Archive, Entry, open_archive

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from kernsym.distros import Refused
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack import deb, rpm, rpm_header
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import BLOCK, Archive, open_archive

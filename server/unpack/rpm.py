@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kernsym.distros import Refused
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.deb import Payload
 from kernsym.server.unpack.rpm_header import read_header
 

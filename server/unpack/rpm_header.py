@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rpmfile.errors import RPMError
 from rpmfile.headers import get_headers
 
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.deb import corrupt
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack import deb
 from kernsym.server.unpack.allowance import require_proportion
 from kernsym.server.unpack.archive import Archive, open_archive

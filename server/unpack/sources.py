@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kernsym.distros import Layout, MemberKind
 from kernsym.server.disk import writing
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance, unsafe
 from kernsym.server.unpack.archive import Archive, open_archive
 from kernsym.server.unpack.deb import corrupt

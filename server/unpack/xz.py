@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from kernsym.server.growing import ByteSource
+from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.deb import corrupt
 
 _MAGIC = b"\xfd7zXZ\0"

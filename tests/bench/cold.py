@@ -47,7 +47,7 @@ KERNSYM = """
 import re, sys, time
 from pathlib import Path
 from kernsym.distros import Layout, Package, PackageRef, Role
-from kernsym.server.growing import GrowingFile
+from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import extract
 
 package, into, names, *urls = sys.argv[1:]
@@ -74,8 +74,8 @@ def from_disk(growing):
 
 async def from_mirror(growing):
     import asyncio
-    from kernsym.server.download import download
-    from kernsym.server.upstream import Upstream
+    from kernsym.server.mirrors.download import download
+    from kernsym.server.mirrors.upstream import Upstream
 
     ref = PackageRef(
         package=Package(role=Role.DEBUGINFO, id=package.name, name="", version="", arch=""),

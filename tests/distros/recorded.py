@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO
 
 from kernsym.distros import Page, Refused, Source
-from kernsym.server.thread_fetch import unpacked_zstd
+from kernsym.server.mirrors.thread_fetch import unpacked_zstd
 
 KEY = "A" * 40
 

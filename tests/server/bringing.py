@@ -13,10 +13,10 @@ from kernsym.distros import (
     PackageRef,
     Role,
 )
-from kernsym.server.checked import CheckedFiles
-from kernsym.server.download import download
-from kernsym.server.growing import GrowingFile
-from kernsym.server.upstream import Limits, Upstream
+from kernsym.server.mirrors.checked import CheckedFiles
+from kernsym.server.mirrors.download import download
+from kernsym.server.mirrors.growing import GrowingFile
+from kernsym.server.mirrors.upstream import Limits, Upstream
 from tests.server.answering import Answer, serving
 
 CONTENT = b"".join(hashlib.sha256(str(block).encode()).digest() for block in range(100_000))

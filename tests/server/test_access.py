@@ -16,9 +16,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from kernsym.cache.tokens import TokenRole, add_token, new_token, revoke_token
 from kernsym.distros import KernsymError, Unusable
-from kernsym.server import access, limits
 from kernsym.server.app import build_app
 from kernsym.server.config import ServerConfig
+from kernsym.server.gate import access, limits
 
 Client = TestClient[Any, Any]
 Connect = Callable[..., "contextlib.AbstractAsyncContextManager[Client]"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import CouldNotFindOut, NotPublished, Source
-from kernsym.server.build_ids import BuildIds, PackageOfBuildId
-from kernsym.server.thread_fetch import ThreadFetch
-from kernsym.server.upstream import Limits, Upstream
+from kernsym.server.mirrors.build_ids import BuildIds, PackageOfBuildId
+from kernsym.server.mirrors.thread_fetch import ThreadFetch
+from kernsym.server.mirrors.upstream import Limits, Upstream
 from tests.distros.rpm_md_writer import PACKERS, Row, build_id_file, repository
 from tests.upstream import UpstreamServer
 

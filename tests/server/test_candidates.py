@@ -28,9 +28,9 @@ from kernsym.distros import (
 from kernsym.distros.formats import listing
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
+from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.packages import Packages
 from kernsym.server.symbols import Symbols
-from kernsym.server.upstream import Upstream
 from tests.elf_writer import vmlinux
 from tests.server import small_distro as small
 from tests.server.bringing import QUICK

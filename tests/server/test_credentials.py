@@ -12,8 +12,8 @@ from aiohttp import web
 
 from kernsym.distros import CouldNotFindOut
 from kernsym.server.config import server_config
-from kernsym.server.credentials import CONFIGURED, Access, Credentials
-from kernsym.server.upstream import Limits, Upstream
+from kernsym.server.mirrors.credentials import CONFIGURED, Access, Credentials
+from kernsym.server.mirrors.upstream import Limits, Upstream
 from tests.server.answering import serving
 from tests.server.locked import (
     PASSWORD,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import Refused
-from kernsym.server.elf import DebugLink, debug_link
-from kernsym.server.verify import read_identity, require_pair
+from kernsym.server.binaries.elf import DebugLink, debug_link
+from kernsym.server.binaries.verify import read_identity, require_pair
 from tests import elf_writer
 from tests.elf_assembler import assemble, run
 

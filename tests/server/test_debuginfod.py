@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.server.sections import read_sections
+from kernsym.server.binaries.sections import read_sections
 from tests.conftest import KERNEL
 from tests.live_server import Answer, LiveServer, live_server
 from tests.server.world_store import World

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from kernsym.cache import BundleFile, Store
-from kernsym.server.sections import read_sections
+from kernsym.server.binaries.sections import read_sections
 from tests.conftest import WORLD
 from tests.live_server import LiveServer, live_server
 from tests.processes import wait_for

@@ -17,10 +17,10 @@ from kernsym.distros import (
     Refused,
     Unusable,
 )
-from kernsym.server.checked import CheckedFiles
-from kernsym.server.download import download
-from kernsym.server.growing import GrowingFile
-from kernsym.server.upstream import Upstream
+from kernsym.server.mirrors.checked import CheckedFiles
+from kernsym.server.mirrors.download import download
+from kernsym.server.mirrors.growing import GrowingFile
+from kernsym.server.mirrors.upstream import Upstream
 from tests.server.bringing import (
     CONTENT,
     NAME,
@@ -45,7 +45,9 @@ def test_a_package_is_compared_once_while_nobody_touches_it(
     checked, ref = CheckedFiles(), package(package_mirror.url)
     bring(ref, target, checked=checked)
     with monkeypatch.context() as patch:
-        patch.setattr("kernsym.server.download.new_digest", lambda ref: pytest.fail("compared"))
+        patch.setattr(
+            "kernsym.server.mirrors.download.new_digest", lambda ref: pytest.fail("compared")
+        )
         assert bring(ref, target, checked=checked)[1] == [(SIZE, SIZE)]
     times = target.stat().st_atime_ns, target.stat().st_mtime_ns
     target.write_bytes(CONTENT[:-1] + b"?")

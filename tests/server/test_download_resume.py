@@ -15,9 +15,9 @@ from kernsym.distros import (
     CouldNotFindOut,
     KernsymError,
 )
-from kernsym.server.download import download
-from kernsym.server.growing import GrowingFile
-from kernsym.server.upstream import Upstream
+from kernsym.server.mirrors.download import download
+from kernsym.server.mirrors.growing import GrowingFile
+from kernsym.server.mirrors.upstream import Upstream
 from tests.server.answering import serving
 from tests.server.bringing import (
     CONTENT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.server.dwarf import source_prefix
+from kernsym.server.binaries.dwarf import source_prefix
 from tests.elf_writer import PROGBITS, elf
 
 # Two abbreviations (DWARF 4, 7.5.3): a compile unit without children, name and folder as strings,

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernsym.distros import Refused
-from kernsym.server import elf
-from kernsym.server.elf_notes import notes
+from kernsym.server.binaries import elf
+from kernsym.server.binaries.elf_notes import notes
 from tests.elf_writer import BUILD_ID, NOTE, module, note, vmlinux
 
 MANY = 70_000

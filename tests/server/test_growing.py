@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import CouldNotFindOut, Refused
-from kernsym.server.growing import GrowingFile
+from kernsym.server.mirrors.growing import GrowingFile
 
 ERROR = Refused("digest-mismatch", "the package is wrong")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import CouldNotFindOut
-from kernsym.server.credentials import Access
+from kernsym.server.mirrors.credentials import Access
 from tests.server.locked import authority, server_context
 from tests.server.test_credentials import ask, certificates
 from tests.upstream import UpstreamServer

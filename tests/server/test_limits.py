@@ -11,9 +11,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from kernsym.distros import Unusable
-from kernsym.server import limits
 from kernsym.server.config import Options
-from kernsym.server.limits import Limits, TooManyRequests, Turns
+from kernsym.server.gate import limits
+from kernsym.server.gate.limits import Limits, TooManyRequests, Turns
 
 
 class Clock:

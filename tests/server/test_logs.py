@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.server.logs import JsonFormatter, LineHandler, TextFormatter
+from kernsym.server.watch.logs import JsonFormatter, LineHandler, TextFormatter
 from tests.conftest import BANNER
 from tests.conftest import KERNEL as WORLD_KERNEL
 from tests.live_server import KERNEL, TOKEN, fill_store, live_server, module_build_id

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kernsym.distros import Kernel, catalog
 from kernsym.distros.formats.yum_repositories import parse
-from kernsym.server.machine_sources import machine_sources
+from kernsym.server.mirrors.machine_sources import machine_sources
 
 
 def test_lists_and_deb822_are_read_in_order(tmp_path: Path) -> None:

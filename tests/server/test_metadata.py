@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from kernsym.cache import FileMatch, FileRole, Store
-from kernsym.server.federation import Asker, Federation
+from kernsym.server.lookup.federation import Asker, Federation
 from kernsym.server.routes.metadata import MetadataQuery, _results, _search
 from tests.elf_writer import BUILD_ID
 from tests.live_server import LiveServer, fill_store, live_server, module_build_id

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from kernsym.server.metrics import Metrics
+from kernsym.server.watch.metrics import Metrics
 from tests.live_server import LiveServer, fill_store, live_server, module_build_id
 from tests.processes import wait_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import Refused, Source
-from kernsym.server.rpm_signature import verify_rpm, voucher
+from kernsym.server.mirrors.rpm_signature import verify_rpm, voucher
 from tests.rpm_writer import DSA_ALL, DSA_HEADER, RSA_ALL, RSA_HEADER, rpm
 from tests.server.old_signatures import OldKey, old_key
 from tests.server.unpacking import Bytes

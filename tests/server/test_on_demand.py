@@ -14,7 +14,7 @@ import pytest
 
 from kernsym.cache import Store
 from kernsym.distros import MemberKind, catalog
-from kernsym.server.growing import GrowingFile
+from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import ExtractedFile, extract
 from tests.conftest import BANNER, DEBUG_PACKAGE, FACTS, KERNEL, SOURCE_PACKAGE, WORLD
 from tests.live_server import TOKEN, Answer, LiveServer, live_server

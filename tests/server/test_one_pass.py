@@ -13,10 +13,10 @@ from kernsym.cache.messages import EventKind, SymbolsRequest
 from kernsym.distros import Role, Source
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
+from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.packages import Packages
 from kernsym.server.symbols import Symbols
 from kernsym.server.unpack import Pass, extract
-from kernsym.server.upstream import Upstream
 from tests.deb_writer import deb
 from tests.elf_writer import module, vmlinux
 from tests.server import small_distro as small

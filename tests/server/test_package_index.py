@@ -11,7 +11,7 @@ from kernsym.cache import Bundle, Store, Verification
 from kernsym.cache.messages import Part, Priority
 from kernsym.distros import Fingerprint
 from kernsym.server.jobs import Job, JobBoard
-from kernsym.server.package_index import PackageIndex
+from kernsym.server.lookup.package_index import PackageIndex
 from tests.cache.test_store import BANNER, KERNEL, REF
 from tests.deb_writer import deb
 from tests.elf_writer import module

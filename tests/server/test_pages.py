@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from kernsym.server.upstream import Limits, Upstream
+from kernsym.server.mirrors.upstream import Limits, Upstream
 from tests.server.answering import serving
 from tests.upstream import UpstreamServer
 

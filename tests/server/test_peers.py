@@ -13,8 +13,8 @@ from aiohttp import web
 
 from kernsym.cache import Foreign, LooseFile
 from kernsym.distros import CouldNotFindOut, NotPublished
-from kernsym.server.federation import Asker, Federation
-from kernsym.server.peer import PeerLimits
+from kernsym.server.lookup.federation import Asker, Federation
+from kernsym.server.lookup.peer import PeerLimits
 from tests.elf_writer import BUILD_ID, vmlinux
 from tests.server.answering import Answer, serving
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kernsym.cache import Store
-from kernsym.server.readiness import shortcomings
+from kernsym.server.watch.readiness import shortcomings
 from tests.live_server import live_server
 from tests.processes import wait_for
 

@@ -23,7 +23,7 @@ from kernsym.distros import (
     Role,
     Source,
 )
-from kernsym.server.resolve import Offer, offers
+from kernsym.server.mirrors.resolve import Offer, offers
 
 KERNEL = Kernel(distro="x", release="1", arch="x86_64", uname="1.0", flavour="", version="1.0-1")
 PACKAGE = Package(role=Role.DEBUGINFO, id="k-dbg.deb", name="k-dbg", version="1.0-1", arch="amd64")

@@ -12,8 +12,8 @@ from pysequoia import SignatureMode, Tsk, sign
 
 from kernsym.distros import CouldNotFindOut, Kernel, Package, PackageRef, Refused, Role, Source
 from kernsym.distros.formats import rpm_md
-from kernsym.server.thread_fetch import ThreadFetch
-from kernsym.server.upstream import Upstream
+from kernsym.server.mirrors.thread_fetch import ThreadFetch
+from kernsym.server.mirrors.upstream import Upstream
 from tests.distros.rpm_md_writer import PACKERS, Row, repository
 from tests.upstream import UpstreamServer
 

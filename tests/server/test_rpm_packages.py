@@ -21,11 +21,11 @@ from kernsym.distros import (
 )
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import Job
+from kernsym.server.mirrors.resolve import Offer
+from kernsym.server.mirrors.signatures import signers_of
+from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.packages import Packages
-from kernsym.server.resolve import Offer
-from kernsym.server.signatures import signers_of
 from kernsym.server.unpack.rpm_header import read_header
-from kernsym.server.upstream import Upstream
 from tests.elf_writer import vmlinux
 from tests.rpm_writer import RSA_HEADER, rpm
 from tests.server import small_distro as small

@@ -9,7 +9,7 @@ import pytest
 from pysequoia import SignatureMode, Tsk, sign
 
 from kernsym.distros import CouldNotFindOut, KernsymError, Refused, Source
-from kernsym.server.rpm_signature import verify_rpm, voucher
+from kernsym.server.mirrors.rpm_signature import verify_rpm, voucher
 from kernsym.server.unpack.rpm_header import read_header
 from tests.rpm_writer import RSA_HEADER, Value, rpm
 from tests.server.unpacking import Bytes

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import Refused
-from kernsym.server.sections import read_sections
+from kernsym.server.binaries.sections import read_sections
 from tests import elf_writer
 from tests.server.world_store import World
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kernsym.server.served.conditions import Verdict, allows_range, evaluate
 from kernsym.server.served.encodings import choose
 from kernsym.server.served.ranges import parse_ranges
-from kernsym.server.source_names import place_in_tree
+from kernsym.server.served.source_names import place_in_tree
 
 THEN = "Thu, 01 Feb 2024 00:00:00 GMT"
 SECONDS = 1706745600

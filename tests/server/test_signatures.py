@@ -12,7 +12,7 @@ import pytest
 from pysequoia import SignatureMode, Tsk, sign
 
 from kernsym.distros import CouldNotFindOut, Refused, Source
-from kernsym.server.signatures import keyrings_of, verify_clear_signed, verify_detached
+from kernsym.server.mirrors.signatures import keyrings_of, verify_clear_signed, verify_detached
 from tests.server.old_signatures import old_key
 
 RECORDED = Path(__file__).parent / "signed"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import CouldNotFindOut, Kernel, NotPublished, Package, Role, Source, catalog
-from kernsym.server.pages import ago
-from kernsym.server.resolve import Offer, offers
-from kernsym.server.thread_fetch import ThreadFetch
-from kernsym.server.upstream import Limits, Upstream
+from kernsym.server.mirrors.pages import ago
+from kernsym.server.mirrors.resolve import Offer, offers
+from kernsym.server.mirrors.thread_fetch import ThreadFetch
+from kernsym.server.mirrors.upstream import Limits, Upstream
 from tests.distros.rpm_md_writer import Row, repository
 from tests.upstream import UpstreamServer
 

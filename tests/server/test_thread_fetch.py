@@ -11,8 +11,8 @@ import pytest
 from pysequoia import SignatureMode, Tsk, sign
 
 from kernsym.distros import CouldNotFindOut, Page, Refused, Source
-from kernsym.server.thread_fetch import ThreadFetch, unwrap
-from kernsym.server.upstream import Upstream
+from kernsym.server.mirrors.thread_fetch import ThreadFetch, unwrap
+from kernsym.server.mirrors.upstream import Upstream
 from tests.upstream import UpstreamServer
 
 TEXT = b"Suite: bookworm\n- a line that begins with a dash\n"

@@ -15,7 +15,7 @@ import pytest
 from kernsym.cache.tokens import TokenRole, add_token, new_token
 from kernsym.distros import Unusable
 from kernsym.server.config import Options
-from kernsym.server.tls import Certificate
+from kernsym.server.process.tls import Certificate
 from tests.conftest import Kernsym
 from tests.live_server import KERNEL, LiveServer, fill_store, live_server
 from tests.processes import wait_for

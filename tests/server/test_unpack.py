@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import CouldNotFindOut, MemberKind, Refused, Unusable
-from kernsym.server.growing import GrowingFile
+from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import ExtractedFile, Pass, extract
 from tests.deb_writer import COMPRESSIONS, Member, deb, link
 from tests.elf_writer import BUILD_ID, vmlinux

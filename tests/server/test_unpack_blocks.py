@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.server.growing import GrowingFile
+from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import extract
 from kernsym.server.unpack.archive import open_archive
 from kernsym.server.unpack.blocks import find_blocks, unpacked_in_order

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernsym.distros import CouldNotFindOut, KernsymError, Refused
-from kernsym.server.growing import GrowingFile
+from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import Pass, extract
 from kernsym.server.unpack.rpm_header import read_header
 from tests.elf_writer import BUILD_ID, vmlinux

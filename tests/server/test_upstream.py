@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from kernsym.distros import CouldNotFindOut, KernsymError, Refused, Unusable
-from kernsym.server.mirror_errors import TryAgain, public
-from kernsym.server.upstream import Limits, Upstream
+from kernsym.server.mirrors.mirror_errors import TryAgain, public
+from kernsym.server.mirrors.upstream import Limits, Upstream
 from tests.server.answering import serving
 from tests.upstream import UpstreamServer
 

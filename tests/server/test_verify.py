@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernsym.distros import Fingerprint, Kernel, KernsymError, Refused
-from kernsym.server.verify import VmlinuxIdentity, check, read_identity
+from kernsym.server.binaries.verify import VmlinuxIdentity, check, read_identity
 from tests import elf_writer
 from tests.elf_assembler import assemble
 from tests.elf_writer import BANNER, BUILD_ID

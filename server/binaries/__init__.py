@@ -1,0 +1,1 @@
+"""Reads ELF files, and proves that they are the kernel of a dump."""

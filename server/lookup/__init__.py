@@ -1,0 +1,1 @@
+"""Looks further for a build ID that is not held."""

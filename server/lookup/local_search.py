@@ -1,0 +1,257 @@
+"""Build IDs of kernels that we can fetch ourselves: on their way already, or in a package of which
+somebody told what is in it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from kernsym.cache import Held, LooseFile, Store
+from kernsym.cache.manifests import stamp_of
+from kernsym.cache.messages import Event, EventKind, JobState, Part, SymbolsRequest
+from kernsym.distros import (
+    CouldNotFindOut,
+    Fetch,
+    Fingerprint,
+    KernsymError,
+    NotPublished,
+    Refused,
+)
+from kernsym.server.binaries import elf
+from kernsym.server.config import ServerConfig
+from kernsym.server.held import fingerprint_of
+from kernsym.server.jobs import Job, JobBoard
+from kernsym.server.mirrors.build_ids import BuildIds, PackageOfBuildId
+from kernsym.server.symbols import Symbols
+
+_ASKED_BY = "debuginfod"
+_MOST_VMLINUX = 100  # of jobs, whose build ID is remembered
+_FAILURE_SECONDS = 600.0
+_LOOKING_SECONDS = 1800.0  # a package of a gigabyte takes some minutes, more on a busy machine
+_LOOK_SECONDS = 1.0
+
+
+class LocalSearch:
+    """Finds the kernel that a build ID is of, and has it brought by a job.
+
+    Of the sources of `config` those with lists of files are searched, through `fetch`.
+    """
+
+    def __init__(
+        self, store: Store, jobs: JobBoard, symbols: Symbols, fetch: Fetch, config: ServerConfig
+    ) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._symbols = symbols
+        self._build_ids = BuildIds(store.root / "pages")
+        self._fetch = fetch
+        self._vmlinux: dict[Path, tuple[str, str | None]] = {}
+        self._without_sources: dict[str, tuple[float, KernsymError]] = {}
+        self.reconfigure(config)
+
+    def reconfigure(self, config: ServerConfig) -> None:
+        """Go by another configuration from now on."""
+        self._on_demand = config.options.fetch_on_demand
+        self._looks_through = config.keeps_jobs and config.options.index_packages
+        self._offline = config.offline
+        self._sources = tuple(source for source in config.sources if source.kind == "rpm-md")
+        folders = (source.place for source in config.sources if source.kind == "directory")
+        self._unread = () if self._looks_through else tuple(folders)
+
+    async def find(
+        self, build_id: str, on_job: Callable[[Job], None], *, early: bool, demanded: bool
+    ) -> Held | LooseFile:
+        """The file with a build ID; `on_job` hears which job brings it.  With `early` a vmlinux is
+        given as soon as it is checked, though the rest of its package is still on its way.
+        `demanded`: somebody who may have kernels brought wants this one.
+
+        Raises `NotPublished` when no package that we know of has it, and what kept the job from
+        bringing it.
+        """
+        job = await self.job_about(build_id)
+        if job is not None:
+            on_job(job)
+            return await self._wait(job, build_id, early=early)
+        if not demanded:
+            self._require_on_demand()
+        request = await asyncio.to_thread(self._request_of_member, build_id)
+        if request is None:
+            request = await self._request_of_listed(build_id, on_job)
+        return await self._bring(request, build_id, on_job, early=early)
+
+    async def find_sources(self, build_id: str, on_job: Callable[[Job], None]) -> Held:
+        """A file that is held, when the sources of its kernel are held too.
+
+        Raises as `find`.  What kept the sources of a kernel from coming is remembered for a while:
+        a debugger asks for one file after the other.
+        """
+        held = await asyncio.to_thread(self._store.find_build_id, build_id)
+        if held is None:
+            raise NotPublished("not-published", "its kernel is not held")
+        self._require_on_demand()
+        until, failure = self._without_sources.get(held.key, (0.0, None))
+        if failure is not None and time.monotonic() < until:
+            raise failure
+        fingerprint = fingerprint_of(await asyncio.to_thread(lambda: held.bundle))
+        request = SymbolsRequest(fingerprint=fingerprint, part=Part.SOURCES)
+        try:
+            job = await self._symbols.start(request, asked_by=_ASKED_BY)
+            on_job(job)
+            await self._wait(job, build_id, early=False)
+        except KernsymError as error:
+            self._without_sources[held.key] = time.monotonic() + _FAILURE_SECONDS, error
+            raise
+        return held
+
+    def _require_on_demand(self) -> None:
+        if not self._on_demand:
+            raise NotPublished("not-published", "none is fetched because of a build ID")
+
+    def _request_of_member(self, build_id: str) -> SymbolsRequest | None:
+        """What to ask for to get a file of a package that was seen before."""
+        member = self._store.known.find(build_id)
+        if member is None:
+            return None
+        fingerprint = (
+            Fingerprint(banner=member.banner, build_id=member.kernel_build_id)
+            if member.banner
+            else Fingerprint(package=member.package)
+        )
+        return SymbolsRequest(
+            fingerprint=fingerprint,
+            modules=(member.module,) if member.module else (),
+        )
+
+    async def _request_of_listed(
+        self, build_id: str, on_job: Callable[[Job], None]
+    ) -> SymbolsRequest:
+        """What to ask for to get a file that a list of files names.
+
+        The list does not tell vmlinux from a module.  So the kernel is brought, and where the file
+        is none of what came, it is a module that is known as soon as the package is looked through.
+        """
+        listed = await self._listed(build_id)
+        file = unquote(urlsplit(listed.ref.url).path).rpartition("/")[2]
+        request = SymbolsRequest(fingerprint=Fingerprint(package=file))
+        job = await self._symbols.start(request, asked_by=_ASKED_BY)
+        on_job(job)
+        await self._end_of(job)
+        if await asyncio.to_thread(self._store.find_build_id, build_id) is not None:
+            return request
+        return await self._when_looked_through(job.kernel.key, listed.ref.package.id, build_id)
+
+    async def _listed(self, build_id: str) -> PackageOfBuildId:
+        """The package that a list of files names.
+
+        Raises as `BuildIds.search`, and `CouldNotFindOut` (`offline`, `not-looked-through`).
+        """
+        if self._sources and self._offline:
+            raise CouldNotFindOut("offline", "no list of files is asked for it: we are offline")
+        unread = ", ".join(self._unread)
+        try:
+            if not self._sources:
+                raise NotPublished("not-published", "none is known to have it")
+            return await asyncio.to_thread(
+                self._build_ids.search, build_id, self._sources, self._fetch
+            )
+        except NotPublished as error:
+            if not unread:
+                raise
+            message = f"packages in {unread} are looked through by a shared server alone"
+            raise CouldNotFindOut("not-looked-through", message, context=error.context) from error
+
+    async def _when_looked_through(self, key: str, package: str, build_id: str) -> SymbolsRequest:
+        deadline = time.monotonic() + _LOOKING_SECONDS
+        while self._looks_through and time.monotonic() < deadline:
+            known = await asyncio.to_thread(self._store.known.read, key)
+            request = await asyncio.to_thread(self._request_of_member, build_id)
+            if request is not None:
+                return request
+            if known is not None and package in known.listed:
+                raise NotPublished("not-published", f"{package} is listed with it and has it not")
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise CouldNotFindOut(
+            "not-looked-through", f"{package} is listed with it, but was not looked through"
+        )
+
+    async def _bring(
+        self,
+        request: SymbolsRequest,
+        build_id: str,
+        on_job: Callable[[Job], None],
+        *,
+        early: bool,
+    ) -> Held | LooseFile:
+        held = await asyncio.to_thread(self._store.find_build_id, build_id)
+        if held is not None:
+            return held
+        job = await self._symbols.start(request, asked_by=_ASKED_BY)
+        on_job(job)
+        return await self._wait(job, build_id, early=early)
+
+    async def job_about(self, build_id: str) -> Job | None:
+        """The job that works on the kernel whose vmlinux has the build ID."""
+        for job in self._jobs.jobs():
+            if job.over or job.part is not Part.SYMBOLS:
+                continue
+            if job.fingerprint.build_id == build_id:
+                return job
+            event = job.vmlinux_event
+            if event is not None and await self._is_of(event, build_id):
+                return job
+        return None
+
+    async def _wait(self, job: Job, build_id: str, *, early: bool) -> Held | LooseFile:
+        """The file that a job brings; with `early` its vmlinux as soon as that is checked."""
+        if early and (vmlinux := await self._vmlinux_of(job, build_id)) is not None:
+            return vmlinux
+        await self._end_of(job)
+        held = await asyncio.to_thread(self._store.find_build_id, build_id)
+        if held is None:
+            raise NotPublished("not-held", f"{job.kernel.key} was brought and does not have it")
+        return held
+
+    async def _vmlinux_of(self, job: Job, build_id: str) -> LooseFile | None:
+        """The vmlinux of a job that runs; None when that is another file, or the job has ended."""
+        async for event in job.follow():
+            if event.kind is EventKind.VMLINUX and await self._is_of(event, build_id):
+                return LooseFile(
+                    build_id=build_id,
+                    path=self._path(event),
+                    name=f"/{event.path.partition('/')[2]}",
+                    archive="",
+                    origin="a package",
+                )
+        return None
+
+    async def _end_of(self, job: Job) -> None:
+        """Wait for the end of a job.  Raises what kept it from its work."""
+        async for event in job.follow():
+            if event.problem is not None:
+                raise event.problem.as_error()
+        if job.state is not JobState.DONE:
+            raise CouldNotFindOut("interrupted", f"the work on {job.kernel.key} was interrupted")
+
+    async def _is_of(self, event: Event, build_id: str) -> bool:
+        """Whether the vmlinux of an event is there and has the build ID."""
+        path = self._path(event)
+        stamp = stamp_of(path)
+        if self._vmlinux.get(path, ("",))[0] != stamp:
+            if len(self._vmlinux) >= _MOST_VMLINUX:
+                self._vmlinux.clear()
+            self._vmlinux[path] = stamp, await asyncio.to_thread(_build_id, path)
+        return bool(stamp) and self._vmlinux[path][1] == build_id
+
+    def _path(self, event: Event) -> Path:
+        assert event.kernel is not None
+        return self._store.folder(event.kernel) / event.path
+
+
+def _build_id(path: Path) -> str | None:
+    try:
+        return elf.build_id(path)
+    except (Refused, OSError):  # taken back, or moved
+        return None

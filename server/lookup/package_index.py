@@ -1,0 +1,173 @@
+"""Learns, while nobody waits for anything, which build IDs the packages have that are held, or that
+lie in a folder that is a source: whoever asks for one can be given its file then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from kernsym.cache import Bundle, KnownKernel, Store
+from kernsym.cache.messages import Part, Priority
+from kernsym.distros import Kernel, KernsymError, PackageRef, Role, Source, catalog
+from kernsym.distros.core.catalog import identify_package
+from kernsym.server.jobs import Job, JobBoard
+from kernsym.server.mirrors.growing import ByteSource, GrowingFile
+from kernsym.server.mirrors.upstream import file_path, is_file_url
+from kernsym.server.unpack import list_modules
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.5
+_NICE = 19
+
+
+class PackageIndex:
+    """Looks through one package after the other, if `enabled`.  What it was in the middle of when
+    the server ended is begun anew by the next one."""
+
+    def __init__(self, store: Store, sources: Sequence[Source] = (), *, enabled: bool) -> None:
+        self._store = store
+        self._sources = sources
+        self._enabled = enabled
+        self._waiting: asyncio.Queue[str | Path] = asyncio.Queue()
+        self._quiet = threading.Event()
+        self._stopped = threading.Event()
+        # A thread of its own, because it cannot become important again.
+        self._thread = ThreadPoolExecutor(1, "package-index", initializer=_yield_to_others)
+
+    def consider(self, job: Job, error: KernsymError | None) -> None:
+        """A job has ended: what it brought may have to be looked through."""
+        if self._enabled and error is None and job.part is Part.SYMBOLS:
+            self._waiting.put_nowait(job.kernel.key)
+
+    @contextlib.asynccontextmanager
+    async def working(self, jobs: JobBoard) -> AsyncIterator[None]:
+        """Work in the background, but not while a person waits for one of the `jobs`."""
+        if not self._enabled:
+            yield
+            return
+        tasks = [asyncio.create_task(self._watch(jobs)), asyncio.create_task(self._work())]
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            self._quiet.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(self._thread.shutdown)
+
+    async def _watch(self, jobs: JobBoard) -> None:
+        while True:
+            active = (job for job in jobs.jobs() if not job.over)
+            if any(job.priority is Priority.PERSON for job in active):
+                self._quiet.clear()
+            else:
+                self._quiet.set()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        for what in await loop.run_in_executor(self._thread, self._left_over):
+            self._waiting.put_nowait(what)
+        while True:
+            what = await self._waiting.get()
+            await loop.run_in_executor(self._thread, self._look_through, what)
+
+    def _left_over(self) -> list[str | Path]:
+        """Kernels that an earlier server did not come to, and what lies in folders."""
+        keys: list[str] = []
+        while page := self._store.files.kernels(after=keys[-1] if keys else "", limit=1000):
+            keys += [kernel.key for kernel in page]
+        unknown = [key for key in keys if self._store.known.read(key) is None]
+        return [*unknown, *_lying_about(self._sources)]
+
+    def _look_through(self, what: str | Path) -> None:
+        try:
+            if isinstance(what, Path):
+                self._list_file(what)
+            elif (bundle := self._store.bundle_by_key(what)) and not bundle.all_modules:
+                for ref in bundle.packages:
+                    if ref.package.role is Role.DEBUGINFO:
+                        self._list_held(bundle, ref)
+        except (KernsymError, OSError) as error:
+            log.warning("%s cannot be looked through: %s", what, error)
+
+    def _list_held(self, bundle: Bundle, ref: PackageRef) -> None:
+        path = self._store.package_path(bundle.kernel, ref)
+        if not path.is_file() and is_file_url(ref.url):
+            path = file_path(ref.url)
+        known = KnownKernel.of(bundle)
+        if path.is_file():
+            self._list(path, bundle.kernel, known, ref.package.id, vmlinux=False)
+
+    def _list_file(self, path: Path) -> None:
+        """A package of a folder, if its name tells that it is the debug package of one kernel."""
+        verdict = identify_package(path.name)
+        kernel = verdict.kernel if verdict else None
+        if kernel is None or kernel.arch is None:
+            return
+        for package in catalog()[kernel.distro].packages(kernel):
+            is_it = fnmatchcase(path.name.removesuffix(".rpm"), package.id)
+            if is_it and package.role is Role.DEBUGINFO:
+                known = KnownKernel(key=kernel.key, package=path.name)
+                self._list(path, kernel, known, path.name.removesuffix(".rpm"), vmlinux=True)
+
+    def _list(
+        self, path: Path, kernel: Kernel, known: KnownKernel, package: str, *, vmlinux: bool
+    ) -> None:
+        before = self._store.known.read(kernel.key)
+        if before is not None and package in before.listed:
+            return
+        layout = catalog()[kernel.distro].layout(kernel)
+        with contextlib.closing(_Polite(path, self._quiet)) as source:
+            found = list_modules(source, layout, vmlinux=vmlinux, stop=self._stopped.is_set)
+        if found is not None:
+            self._store.known.remember(
+                replace(known, modules=found | known.modules, listed=(package,))
+            )
+            log.info("%s: %d modules of %s are known", kernel.key, len(found), package)
+
+
+def _lying_about(sources: Sequence[Source]) -> list[Path]:
+    """The files of the folders that are sources."""
+    folders = [
+        file_path(source.url)
+        for source in sources
+        if source.kind == "directory" and is_file_url(source.url)
+    ]
+    return [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+
+
+def _yield_to_others() -> None:
+    """Of this thread alone, and of those that it starts."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+
+
+class _Polite(ByteSource):
+    """A whole package, which is read only while it is `quiet`."""
+
+    def __init__(self, path: Path, quiet: threading.Event) -> None:
+        self._quiet = quiet
+        self._file = GrowingFile()
+        self._file.begin(path)
+        self._file.grown(path.stat().st_size, whole=True)
+        self._file.finish()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        self._quiet.wait()
+        return self._file.read_at(offset, size)
+
+    def whole(self) -> int | None:
+        return self._file.whole()
+
+    def close(self) -> None:
+        self._file.close()

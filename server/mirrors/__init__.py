@@ -1,0 +1,1 @@
+"""Talks to mirrors, and checks what they say: pages, packages, signatures."""

@@ -1,0 +1,1 @@
+"""The server as processes: sockets, workers, signals, systemd, TLS."""
