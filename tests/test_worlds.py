@@ -193,3 +193,13 @@ def test_a_build_id_alone_leads_to_both_halves(vendor: Published, tmp_path: Path
         ]
     assert all(file.startswith(b"\x7fELF") for file in files)
     assert [b".debug_info\0" in file for file in files] == [True, False]
+
+
+@on(RHEL8, SLES15)
+def test_the_command_finds_a_kernel_by_its_build_id_alone(
+    vendor: Published, tmp_path: Path
+) -> None:
+    build_id = read_facts(vendor.world.vmcore).fingerprint.build_id or ""
+    kernsym = vendor.command(tmp_path / "home")
+    vmlinux = kernsym("fetch", build_id).stdout
+    assert kernsym("fetch", vendor.world.vmcore).stdout == vmlinux
