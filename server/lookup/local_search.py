@@ -19,6 +19,7 @@ from kernsym.distros import (
     KernsymError,
     NotPublished,
     Refused,
+    identify,
 )
 from kernsym.server.binaries import elf
 from kernsym.server.config import ServerConfig
@@ -79,7 +80,7 @@ class LocalSearch:
             self._require_on_demand()
         request = await asyncio.to_thread(self._request_of_member, build_id)
         if request is None:
-            request = await self._request_of_listed(build_id, on_job)
+            request = await self._request_of_listed(build_id, on_job, demanded=demanded)
         return await self._bring(request, build_id, on_job, early=early)
 
     async def find_sources(self, build_id: str, on_job: Callable[[Job], None]) -> Held:
@@ -126,7 +127,7 @@ class LocalSearch:
         )
 
     async def _request_of_listed(
-        self, build_id: str, on_job: Callable[[Job], None]
+        self, build_id: str, on_job: Callable[[Job], None], *, demanded: bool
     ) -> SymbolsRequest:
         """What to ask for to get a file that a list of files names.
 
@@ -136,6 +137,10 @@ class LocalSearch:
         listed = await self._listed(build_id)
         file = unquote(urlsplit(listed.ref.url).path).rpartition("/")[2]
         request = SymbolsRequest(fingerprint=Fingerprint(package=file))
+        if demanded and identify(request.fingerprint).kernel is None:
+            # Several vendors name packages so; the build ID tells whose, if it is a vmlinux's.
+            # A module's makes a package come in vain, so not whoever asks may cause that.
+            request = SymbolsRequest(fingerprint=Fingerprint(package=file, build_id=build_id))
         job = await self._symbols.start(request, asked_by=_ASKED_BY)
         on_job(job)
         await self._end_of(job)

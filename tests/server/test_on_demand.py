@@ -282,28 +282,3 @@ signature = "skip"
         answer = debuginfo(server, build_id)
         assert answer.status == 200 and answer.body.startswith(b"\x7fELF")
         assert server.log.read_text().count("are known") == 1
-
-
-def test_a_kernel_in_a_folder_is_brought_by_its_build_id(tmp_path: Path) -> None:
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    (folder / Path(DEBUG_PACKAGE).name).symlink_to(WORLD / "repo" / DEBUG_PACKAGE.lstrip("/"))
-    source = f"""
-[[source]]
-distro = "debian"
-kind = "directory"
-url = "{folder.as_uri()}"
-signature = "skip"
-"""
-    body = json.dumps({"fingerprint": {"build_id": VMLINUX}}).encode()
-    with live_server(tmp_path, source) as server:
-        wait_until_listed(server)
-
-        def held() -> bool:
-            answer = server.ask("/api/v1/symbols", method="POST", body=body, Authorization=BEARER)
-            assert answer.status in (200, 202, 503), answer.body
-            return answer.status == 200
-
-        wait_for(held)
-        kernel = server.ask(f"/api/v1/kernels/{KERNEL.key}").json()
-    assert kernel["verification"]["build_id"] == VMLINUX
