@@ -13,7 +13,7 @@ from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Source
 from kernsym.distros.core.kernel import Fingerprint, Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, PackageRef, Role
-from kernsym.distros.formats import apt_archive, launchpad, listing
+from kernsym.distros.formats import apt_archive, launchpad, listing, source_packages
 from kernsym.distros.formats.deb_ports import port_of_machine
 from kernsym.distros.formats.ubuntu_builders import is_edgys, is_ubuntus, machine_of_builder
 from kernsym.distros.formats.ubuntu_packages import (
@@ -23,6 +23,7 @@ from kernsym.distros.formats.ubuntu_packages import (
     line_of,
     named_after,
     source_names,
+    source_package_names,
 )
 from kernsym.distros.formats.ubuntu_releases import CODENAMES, LINES
 
@@ -166,7 +167,8 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
     sources = (
         _package(Role.SOURCE, name, kernel.version, "all", "deb") for name in source_names(build)
     )
-    return *debug, *sources
+    trees = (source_packages.named(name, kernel.version) for name in source_package_names(build))
+    return *debug, *sources, *trees
 
 
 def _build(kernel: Kernel) -> Build:
@@ -216,9 +218,14 @@ def _built_in(kernel: Kernel, suites: tuple[str, ...]) -> Iterator[Source]:
 
 
 def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> PackageRef | None:
-    """The package at one source, or None; see `apt_archive`, `launchpad` and `listing`."""
+    """The package at one source, or None; see `apt_archive`, `launchpad`, `listing` and
+    `source_packages`."""
+    if source.kind == "apt" and not _may_hold(source, package):
+        return None
+    if source_packages.is_one(package):
+        return source_packages.locate(package, source, fetch)
     port, found = port_of_machine(kernel.arch), None
-    if source.kind == "apt" and _may_hold(source, package):
+    if source.kind == "apt":
         found = apt_archive.locate(package, source, fetch, port=port)
     elif source.kind == "directory":
         found = listing.locate(package, source, fetch)
@@ -250,7 +257,8 @@ def weakly_signed(kernel: Kernel) -> bool:
 
 
 def layout(kernel: Kernel) -> Layout:
-    """As in the -dbgsym packages of every release, and in linux-source."""
+    """As in the -dbgsym packages of every release, and in linux-source; a Debian source package
+    is unpacked to the same place."""
     uname = re.escape(kernel.uname)
     modules = rf"usr/lib/debug/(?:usr/)?lib/modules/{uname}"
     base = kernel.uname.split("-", 1)[0]

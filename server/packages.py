@@ -41,7 +41,6 @@ _ROOM_TO_UNPACK = 2 << 30
 _ROOM_FOR_ALL_MODULES = 8 << 30
 _MOST_GROWTH = 12  # sources shrink to a tenth, symbols to a seventh
 
-
 # Without these no symbols can be brought, so it is worth remembering that nobody publishes them.
 _NEEDED = (Role.DEBUGINFO, Role.KERNEL)
 
@@ -165,9 +164,9 @@ class Packages:
 
     def _discard(self, kernel: Kernel, ref: PackageRef) -> None:
         """Remove what has come of a package, so that another of its name can take its place."""
-        path = self._store.package_path(kernel, ref)
-        for name in (path.name, f"{path.name}.part", f"{path.name}.part.json"):
-            path.with_name(name).unlink(missing_ok=True)
+        for path in (self._store.package_path(kernel, file) for file in ref.files):
+            for name in (path.name, f"{path.name}.part", f"{path.name}.part.json"):
+                path.with_name(name).unlink(missing_ok=True)
 
     @contextlib.asynccontextmanager
     async def open(self, job: Job, offer: Offer) -> AsyncIterator[Arriving]:

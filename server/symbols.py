@@ -230,20 +230,35 @@ class Symbols:
             bundle = replace(held, files=(*held.files, file), packages=(*held.packages, package))
             await in_thread(lambda: self._publish(bundle))
             # Nothing more is wanted from it, unlike from the package of the modules.
-            self._store.package_path(job.kernel, package).unlink(missing_ok=True)
+            for part in package.files:
+                self._store.package_path(job.kernel, part).unlink(missing_ok=True)
             job.stage("sources", f"{tree.files} files")
 
     async def _unpack_sources(self, job: Job, offer: Offer) -> tuple[PackageRef, SourceTree]:
         layout = catalog()[job.kernel.distro].layout(job.kernel)
         root = self._store.folder(job.kernel) / _ROOT
-        async with self._packages.open(job, offer) as arriving:
+        async with self._diff(job, offer) as diff, self._packages.open(job, offer) as arriving:
             tree = await in_thread(
-                lambda: extract_sources(arriving, layout, root, stop=lambda: job.wanted.closed),
+                lambda: extract_sources(
+                    arriving, layout, root, diff=diff, stop=lambda: job.wanted.closed
+                ),
                 stop=lambda: _stop(job, arriving),
             )
         if tree is None:
             raise asyncio.CancelledError
         return arriving.ref, tree
+
+    @contextlib.asynccontextmanager
+    async def _diff(self, job: Job, offer: Offer) -> AsyncIterator[Arriving | None]:
+        """The diff of a source package, which has come whole; None of any other package."""
+        if offer.ref.diff is None:
+            yield None
+            return
+        part = replace(offer, ref=offer.ref.diff)
+        async with self._packages.open(job, part):
+            pass  # it is small, and one package at a time is on its way
+        async with self._packages.open(job, part) as diff:
+            yield diff
 
     @contextlib.asynccontextmanager
     async def _alone(self, job: Job) -> AsyncIterator[None]:

@@ -19,7 +19,8 @@ class Role(str, enum.Enum):
 class Package:
     """A package as the banner names it; nothing was asked of any repository yet.
 
-    `id` is the file name for deb (`NAME_VERSION_ARCH.deb`), `NAME-VERSION-RELEASE.ARCH` for rpm;
+    `id` is the file name for deb (`NAME_VERSION_ARCH.deb`; `NAME_VERSION.dsc` of a Debian source
+    package, until it is found: then that of its tarball), `NAME-VERSION-RELEASE.ARCH` for rpm;
     `*` stands for what the banner cannot tell.
     """
 
@@ -38,7 +39,8 @@ class PackageRef:
     source states none.  `sha1` is for old repositories, and snapshot.debian.org's file names.
     `signed_by`: fingerprint of the key whose signature covers the digest, or the package itself,
     and in brackets what is weak about it; None: no signature was checked.  `origin`: which source
-    it was found in, for people.  `why`: why this one was chosen.
+    it was found in, for people.  `why`: why this one was chosen.  `diff`: of a Debian source
+    package, the packed unified diff that makes its tree out of the tarball at `url`.
     """
 
     package: Package
@@ -50,6 +52,12 @@ class PackageRef:
     sha1: str | None = None
     sha512: str | None = None
     signed_by: str | None = None
+    diff: PackageRef | None = None
+
+    @property
+    def files(self) -> tuple[PackageRef, ...]:
+        """All that has to be downloaded of it."""
+        return (self, self.diff) if self.diff else (self,)
 
     @property
     def digest(self) -> str | None:

@@ -105,6 +105,16 @@ def find_stanza(
     return None
 
 
+def find_source(listing: bytes, name: str, *, package: str, version: str) -> dict[str, str] | None:
+    """The fields of one source package in a Sources list that was fetched as file `name`; None
+    when it is not there.  Raises `FormatError` when the list does not decompress."""
+    for raw in _stanzas_of(decompressed(listing, name), package):
+        fields = parse_fields(raw.decode("utf-8", "replace"))
+        if fields.get("version") == version:
+            return fields
+    return None
+
+
 def _stanza(fields: dict[str, str]) -> Stanza:
     size = fields.get("size", "")
     if "filename" not in fields or not size.isdecimal():

@@ -6,8 +6,9 @@ not to list it, and the suites of an archive have all expired.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kernsym.distros.core.distro import Fetch, Page, Source
@@ -70,23 +71,43 @@ def locate(package: Package, source: Source, fetch: Fetch, *, port: str) -> Pack
     each); "*" reads them all.  Raises `Refused` (signature, digest) and `CouldNotFindOut`
     (`index-unreadable`, `index-incomplete`, or what `fetch` raises).
     """
+    for page, path, listing in read_lists(
+        source, fetch, lambda release: _lists(release, source, port)
+    ):
+        with readable(source):
+            stanza = _find(package, path, listing)
+        if stanza is not None:
+            return _reference(package, stanza, source, page)
+    return None
+
+
+def read_lists(
+    source: Source, fetch: Fetch, choose: Callable[[Release], Iterable[str]]
+) -> Iterator[tuple[Page, str, bytes]]:
+    """The lists of a suite that `choose` names, one after the other: the suite's Release, the
+    list's path and its packed content; nothing when the suite does not exist.  Raises as `locate`.
+    """
     folder = _suite_folder(source)
     page = fetch.signed(f"{folder}/InRelease", source) or fetch.signed(
         f"{folder}/Release", source, detached=f"{folder}/Release.gpg"
     )
     if page is None:
-        return None
-    try:
+        return
+    with readable(source):
         release = parse_release(page.body)
-        for path in _lists(release, source, port):
-            stanza = _find(package, path, _fetch_list(folder, path, release, fetch))
-            if stanza is not None:
-                return _reference(package, stanza, source, page)
+    for path in choose(release):
+        yield page, path, _fetch_list(folder, path, release, fetch)
+
+
+@contextlib.contextmanager
+def readable(source: Source) -> Iterator[None]:
+    """Turns `FormatError` into `CouldNotFindOut` (`index-unreadable`)."""
+    try:
+        yield
     except FormatError as error:
         raise CouldNotFindOut(
             "index-unreadable", f"the index of {source.place} cannot be read: {error}"
         ) from error
-    return None
 
 
 def _suite_folder(source: Source) -> str:
@@ -105,10 +126,14 @@ def _lists(release: Release, source: Source, port: str) -> Iterator[str]:
         ports = release.architectures if port == "*" else (port,)
         folders = [f"{source.component}/binary-{one}/" for one in ports]
     for folder in folders:
-        names = (f"{folder}Packages{suffix}" for suffix in _SUFFIXES)
-        found = next((name for name in names if name in release.files), None)
-        if found is not None:
-            yield found
+        yield from packed_as(f"{folder}Packages", release)
+
+
+def packed_as(path: str, release: Release) -> Iterator[str]:
+    """A list in the best compression that there is, if there is one."""
+    found = next((path + suffix for suffix in _SUFFIXES if path + suffix in release.files), None)
+    if found is not None:
+        yield found
 
 
 def _fetch_list(folder: str, path: str, release: Release, fetch: Fetch) -> bytes:
@@ -138,16 +163,12 @@ def _find(package: Package, path: str, listing: bytes) -> Stanza | None:
 
 
 def _reference(package: Package, stanza: Stanza, source: Source, page: Page) -> PackageRef:
-    path = stanza.path.removeprefix("./")
-    if source.url.startswith("http"):
-        path = path.replace("+", "%2B")  # stores of the S3 kind read a bare + as a blank
-    folder = _suite_folder(source) if source.suite.endswith("/") else source.url.rstrip("/")
     if package.arch == "*":
         name = package.id.replace("_*.", f"_{stanza.architecture}.")
         package = replace(package, arch=stanza.architecture, id=name)
     return PackageRef(
         package=package,
-        url=f"{folder}/{path}",
+        url=address_of(stanza.path, source),
         origin=source.place,
         why=f"{source.place} lists {package.name} {package.version} ({source.origin})",
         size=stanza.size,
@@ -155,3 +176,12 @@ def _reference(package: Package, stanza: Stanza, source: Source, page: Page) -> 
         sha1=stanza.sha1,
         signed_by=page.signed_by if stanza.sha256 else None,
     )
+
+
+def address_of(path: str, source: Source) -> str:
+    """Where a file lies that an index of the source names by its path."""
+    path = path.removeprefix("./")
+    if source.url.startswith("http"):
+        path = path.replace("+", "%2B")  # stores of the S3 kind read a bare + as a blank
+    folder = _suite_folder(source) if source.suite.endswith("/") else source.url.rstrip("/")
+    return f"{folder}/{path}"

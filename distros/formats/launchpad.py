@@ -34,10 +34,13 @@ class LibrarianFile:
 
 def binaries_url(archive: str, name: str, version: str) -> str:
     """Where the publications of one version of a binary package are asked for."""
+    return _question(archive, "getPublishedBinaries", "binary_name", name, version)
+
+
+def _question(archive: str, operation: str, named: str, name: str, version: str) -> str:
     name, version = (word.replace("+", "%2B") for word in (name, version))
     return (
-        f"{archive.rstrip('/')}?ws.op=getPublishedBinaries"
-        f"&binary_name={name}&version={version}&exact_match=true"
+        f"{archive.rstrip('/')}?ws.op={operation}&{named}={name}&version={version}&exact_match=true"
     )
 
 
@@ -46,22 +49,41 @@ def parse_binaries(body: bytes, *, archive: str, name: str, version: str, port: 
 
     One for all processors is good for each.  Raises `FormatError`.
     """
+    for entry in _entries(body):
+        series = str(entry.get("distro_arch_series_link"))
+        said = (entry.get("binary_package_name"), entry.get("binary_package_version"))
+        fits = port in ("*", series.rsplit("/", 1)[-1]) or not entry.get("architecture_specific")
+        if said == (name, version) and fits:
+            return _link(entry, archive)
+    return None
+
+
+def parse_sources(body: bytes, *, archive: str, name: str, version: str) -> str | None:
+    """The address of a publication of a source package, in the answer to `getPublishedSources`.
+
+    Raises `FormatError`.
+    """
+    for entry in _entries(body):
+        said = (entry.get("source_package_name"), entry.get("source_package_version"))
+        if said == (name, version):
+            return _link(entry, archive)
+    return None
+
+
+def _entries(body: bytes) -> Iterator[dict[str, object]]:
     answer = _json(body)
     entries = answer.get("entries") if isinstance(answer, dict) else None
     if not isinstance(entries, list):
         raise FormatError("it has no entries")
-    service = "/".join(archive.split("/")[:3]) + "/"
-    for entry in entries:
-        if not isinstance(entry, dict):
-            continue
-        link, series = str(entry.get("self_link")), str(entry.get("distro_arch_series_link"))
-        said = (entry.get("binary_package_name"), entry.get("binary_package_version"))
-        fits = port in ("*", series.rsplit("/", 1)[-1]) or not entry.get("architecture_specific")
-        if said == (name, version) and fits:
-            if not link.startswith(service):
-                raise FormatError(f"it leads elsewhere: {link}")
-            return link
-    return None
+    yield from (entry for entry in entries if isinstance(entry, dict))
+
+
+def _link(entry: dict[str, object], archive: str) -> str:
+    """The address of a publication, which is one of the same service."""
+    link = str(entry.get("self_link"))
+    if not link.startswith("/".join(archive.split("/")[:3]) + "/"):
+        raise FormatError(f"it leads elsewhere: {link}")
+    return link
 
 
 def parse_files(body: bytes) -> tuple[LibrarianFile, ...]:
@@ -115,6 +137,18 @@ def locate(package: Package, source: Source, fetch: Fetch, *, port: str) -> Pack
         raise CouldNotFindOut(
             "index-unreadable", f"the answer of {source.place} cannot be read: {error}"
         ) from error
+
+
+def files_of_source(package: Package, source: Source, fetch: Fetch) -> tuple[LibrarianFile, ...]:
+    """The files of a source package, () when Launchpad never published this version.
+
+    Raises `FormatError`, and what `fetch` raises.
+    """
+    name, version = package.name, package.version
+    asked = fetch.page(_question(source.url, "getPublishedSources", "source_name", name, version))
+    link = asked and parse_sources(asked.body, archive=source.url, name=name, version=version)
+    answer = fetch.page(f"{link}?ws.op=sourceFileUrls&include_meta=true") if link else None
+    return parse_files(answer.body) if answer else ()
 
 
 def _reference(package: Package, source: Source, answer: Page) -> PackageRef | None:

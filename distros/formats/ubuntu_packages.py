@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from kernsym.distros.formats.deb_ports import machine_of_port
+from kernsym.distros.formats.ubuntu_releases import CODENAMES, LINES
 
 # A kernel's first two numbers, or three when it is a 2.6.
 Line = tuple[int, ...]
@@ -77,6 +78,19 @@ _OWN_SOURCES: dict[tuple[str, Line], str] = {
     ("gkeop", (5, 4)): "linux-gkeop", ("intel", (5, 13)): "linux-intel-5.13",
     ("ibm", (6, 8)): "linux-ibm",
 }  # fmt: skip
+# Flavours with clouds' and boards' trees: the first line that had any, and the first whose
+# backports have the line in the name of their source package; between, some had.
+_FIRST_DERIVED: Line = (4, 4)
+_FIRST_WITH_LINE: Line = (5, 3)
+_SAME_TREE = re.compile(r"-(?:64k|nolpae)\Z")
+# Source packages that are named otherwise, or that two names are known for.
+_DERIVED: dict[tuple[str, Line, bool], tuple[str, ...]] = {
+    ("aws", (4, 15), True): ("linux-aws-hwe",),
+    ("azure", (4, 15), False): ("linux-azure-4.15", "linux-azure"),
+    ("gcp", (4, 15), False): ("linux-gcp-4.15", "linux-gcp"),
+    ("nvidia", (6, 2), False): ("linux-nvidia-6.2", "linux-nvidia"),
+    ("nvidia", (6, 5), False): ("linux-nvidia-6.5", "linux-nvidia"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +151,12 @@ def source_names(build: Build) -> tuple[str, ...]:
     """The packages that may hold the source tree, the likelier first.
 
     () where the kernel's source package makes none: those of the clouds and of boards, and of the
-    later kernels of 12.04 and 14.04, have their tree as a Debian source package alone.
+    later kernels of 12.04 and 14.04, have their tree as `source_package_names` alone.
     """
     own = _OWN_SOURCES.get((build.flavour, build.line))
     if own:
         return (f"{own}-source-{build.base}",)
-    main = _OF_LINUX.fullmatch(build.flavour) or (
-        build.flavour == "lowlatency" and build.line < _LOWLATENCY_APART
-    )
-    if not main:
+    if not _is_of_linux(build):
         return ()
     plain = f"linux-source-{build.base}"
     if "~" not in build.version:
@@ -156,6 +167,36 @@ def source_names(build: Build) -> tuple[str, ...]:
     first, last = _NAMED_SOURCES
     names = (plain,) if not first <= build.line < last else ()
     return (*names, named) if first <= build.line <= last else names
+
+
+def _is_of_linux(build: Build) -> bool:
+    early = build.flavour == "lowlatency" and build.line < _LOWLATENCY_APART
+    return early or _OF_LINUX.fullmatch(build.flavour) is not None
+
+
+def source_package_names(build: Build) -> tuple[str, ...]:
+    """The Debian source packages that may hold the tree, the likelier first; () where a package of
+    `source_names` does, or none is known."""
+    if source_names(build):
+        return ()
+    backport, number = "~" in build.version, ".".join(map(str, build.line))
+    flavour = _SAME_TREE.sub("", build.flavour)
+    if _is_of_linux(build):  # a later kernel of 10.04, 12.04 or 14.04
+        kind = "lts-backport" if "~lucid" in build.version else "lts"
+        made_for = LINES.get(build.line)
+        return (f"linux-{kind}-{CODENAMES[made_for]}",) if made_for else ()
+    if build.line < _FIRST_DERIVED:
+        return ()
+    if (flavour, build.line, backport) in _DERIVED:
+        return _DERIVED[flavour, build.line, backport]
+    if flavour == "lowlatency" and backport:
+        return (f"linux-lowlatency-hwe-{number}",)
+    plain, of_line = f"linux-{flavour}", f"linux-{flavour}-{number}"
+    if not backport and flavour != "oem":
+        return (plain,)
+    if build.line >= _FIRST_WITH_LINE:
+        return (of_line,)
+    return (plain, of_line) if backport else (plain,)
 
 
 def named_after(file: str) -> tuple[str, str, str] | None:

@@ -24,6 +24,7 @@ from kernsym.server.served.source_names import place_in_tree
 _YEAR_SECONDS = 31_536_000
 _MOST_BODIES = 2048  # remembered, some 3 kB each
 _MOST_TABLES = 256  # of sections, some kilobytes each
+_FILE_NAMES = ("deb", ".rpm", ".gz", ".xz", ".bz2")  # of packages, and of tarballs
 _MOST_NAME = 4096  # of a source file or a section, in characters
 
 
@@ -240,8 +241,8 @@ def _in_package(path: str) -> str:
 
 
 def _archive(package: str) -> str:
-    """The file name of a package from its id, which for a .deb it is."""
-    return package if package.endswith(("deb", ".rpm")) else f"{package}.rpm"
+    """The file name of a package from its id, which it is but for RPMs."""
+    return package if package.endswith(_FILE_NAMES) else f"{package}.rpm"
 
 
 def _sound(name: str) -> str:

@@ -14,6 +14,9 @@ from kernsym.server.unpack.blocks import find_blocks, unpacked_in_order
 from kernsym.server.unpack.deb import Payload, corrupt
 
 _KINDS = {deb.MAGIC: deb.find_payload, rpm_header.MAGIC: rpm.find_payload}
+# Of a Debian source package, by libarchive's names.
+_GZIP = b"\x1f\x8b"
+_TARBALLS = {_GZIP: "gzip", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2"}
 
 
 class Stopped(Exception):
@@ -29,7 +32,33 @@ def open_payload(
     Raises `Refused` (`package-corrupt`, `package-kind-unknown`), and what kept the package from
     coming.
     """
-    payload = _find_payload(package)
+    with _opened(package, _find_payload(package), stop, allowance) as archive:
+        yield archive
+
+
+def is_tarball(package: ByteSource) -> bool:
+    """Whether a package is a packed tar itself."""
+    return _tarball(package) is not None
+
+
+@contextlib.contextmanager
+def open_gzip(
+    file: ByteSource, stop: Callable[[], bool], allowance: Allowance
+) -> Iterator[Iterator[memoryview]]:
+    """The content of a file that is packed with gzip.  Otherwise as `open_payload`."""
+    if file.read_at(0, len(_GZIP)) != _GZIP:  # libarchive would give it as it is
+        raise corrupt("it is not packed with gzip")
+    packed = Payload(offset=0, size=None, format="raw", filter="gzip")
+    with _opened(file, packed, stop, allowance) as archive:
+        if next(archive.entries(), None) is None:
+            raise corrupt("there is nothing in it")
+        yield archive.blocks()
+
+
+@contextlib.contextmanager
+def _opened(
+    package: ByteSource, payload: Payload, stop: Callable[[], bool], allowance: Allowance
+) -> Iterator[Archive]:
     package = _Counted(package, payload.offset, allowance)
     blocks = find_blocks(package, payload)
     if blocks is None:
@@ -90,4 +119,14 @@ def _find_payload(package: ByteSource) -> Payload:
     for magic, find in _KINDS.items():
         if package.read_at(0, len(magic)) == magic:
             return find(package)
+    tarball = _tarball(package)
+    if tarball is not None:
+        return tarball
     raise Refused("package-kind-unknown", "what came is neither a Debian package nor an RPM")
+
+
+def _tarball(package: ByteSource) -> Payload | None:
+    for magic, packing in _TARBALLS.items():
+        if package.read_at(0, len(magic)) == magic:
+            return Payload(offset=0, size=None, format="tar", filter=packing)
+    return None

@@ -18,7 +18,8 @@ from kernsym.server.unpack.allowance import Allowance, unsafe
 from kernsym.server.unpack.archive import Archive, open_archive
 from kernsym.server.unpack.deb import corrupt
 from kernsym.server.unpack.members import safe_files
-from kernsym.server.unpack.payload import Stopped, open_payload
+from kernsym.server.unpack.payload import Stopped, is_tarball, open_gzip, open_payload
+from kernsym.server.unpack.unified_diff import apply_diff
 
 _FILTERS = {".tar": "none", ".xz": "xz", ".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
 _TREE = re.compile(r"(?:.*?/)?linux-[^/]+(?=/)")
@@ -38,23 +39,30 @@ def extract_sources(
     layout: Layout,
     into: Path,
     *,
+    diff: ByteSource | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> SourceTree | None:
     """Unpacks the sources below `into`; None when `stop` ended it.
 
     They are a tarball, which becomes `layout.source_root`, or plain members, which keep their
-    paths.  Every file is kept: to leave out Documentation and tools would save a fifth of them.
+    paths.  Of a Debian source package `package` is the tarball itself, which `diff` is applied to.
+    Every file is kept: to leave out Documentation and tools would save a fifth of them.
     Links are not: those of the kernel lead to device trees and self-tests.
     The tree is built beside its place and renamed whole; what a killed run left is removed first.
 
-    Raises as `extract`; `package-corrupt` also when there are no sources.
+    Raises as `extract` and `apply_diff`; `package-corrupt` also when there are no sources.
     """
     beside = into / ".sources.part"
     shutil.rmtree(beside, ignore_errors=True)
     try:
         allowance = Allowance()
         with open_payload(package, stop, allowance) as archive:
-            tree = _unpack(archive, allowance, layout, beside)
+            if is_tarball(package) and layout.source_root:
+                tree = _unpack_root(archive, allowance, layout.source_root, beside)
+            else:
+                tree = _unpack(archive, allowance, layout, beside)
+        if diff is not None:
+            tree = _change(diff, tree, beside, stop)
         target = into / tree.path
         with writing(target):
             shutil.rmtree(target, ignore_errors=True)
@@ -76,8 +84,7 @@ def _unpack(archive: Archive, allowance: Allowance, layout: Layout, into: Path) 
         kind, _ = layout.classify(path) or (None, "")
         if kind is MemberKind.SOURCE_ARCHIVE and layout.source_root:
             with _open_tarball(archive, path) as tarball:
-                files, size = _unpack_tree(tarball, allowance, into / layout.source_root)
-            return SourceTree(path=layout.source_root, files=files, size=size)
+                return _unpack_root(tarball, allowance, layout.source_root, into)
         if kind is MemberKind.SOURCE_FILE:
             size += _write(into / path, archive.blocks(), entry.modified, made)
             roots[_root_of(path, layout)] += 1
@@ -85,6 +92,20 @@ def _unpack(archive: Archive, allowance: Allowance, layout: Layout, into: Path) 
         raise corrupt("there are no sources in it")
     root, files = roots.most_common(1)[0]
     return SourceTree(path=root, files=files, size=size)
+
+
+def _unpack_root(tarball: Archive, allowance: Allowance, root: str, into: Path) -> SourceTree:
+    files, size = _unpack_tree(tarball, allowance, into / root)
+    return SourceTree(path=root, files=files, size=size)
+
+
+def _change(diff: ByteSource, tree: SourceTree, into: Path, stop: Callable[[], bool]) -> SourceTree:
+    """The tree below `into` after the changes of a packed unified diff."""
+    allowance = Allowance()
+    with open_gzip(diff, stop, allowance) as blocks:
+        counted = allowance.counted(blocks, "the diff", claimed=False)
+        added, growth = apply_diff(counted, into / tree.path)
+    return SourceTree(path=tree.path, files=tree.files + added, size=tree.size + growth)
 
 
 def _root_of(path: str, layout: Layout) -> str:
@@ -106,7 +127,7 @@ def _open_tarball(archive: Archive, path: str) -> AbstractContextManager[Archive
 def _unpack_tree(tarball: Archive, allowance: Allowance, folder: Path) -> tuple[int, int]:
     """Writes the files of the tarball's one top folder into `folder`; how many, and bytes."""
     top = None
-    files = size = 0
+    files = size = newest = 0
     made: set[Path] = set()
     for entry, path in safe_files(tarball, allowance):
         first, _, rest = path.partition("/")
@@ -115,8 +136,11 @@ def _unpack_tree(tarball: Archive, allowance: Allowance, folder: Path) -> tuple[
             raise unsafe(f"the source archive holds {path!r} beside its folder {top!r}")
         size += _write(folder / rest, tarball.blocks(), entry.modified, made)
         files += 1
+        newest = max(newest, entry.modified)
     if not files:
         raise corrupt("the source archive is empty")
+    with writing(folder):
+        os.utime(folder, (newest, newest))
     return files, size
 
 

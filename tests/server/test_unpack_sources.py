@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import re
 import tarfile
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from kernsym.distros import Layout, Refused, Unusable
-from kernsym.server.unpack import SourceTree, extract_sources
+from kernsym.server.unpack import SourceTree, allowance, extract_sources
 from tests.deb_writer import COMPRESSIONS, Member, deb, link, tar
 from tests.server.unpacking import Bytes, written
+from tests.source_package_writer import diff
 
 ROOT = "usr/src/linux-source-6.1"
 LAYOUT = Layout(
@@ -131,3 +133,69 @@ def test_says_when_the_tree_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(Unusable) as unusable:
         extract_sources(package(TREE), LAYOUT, tmp_path)
     assert unusable.value.code == "store-unwritable"
+
+
+TOP = "linux-aws-6.1.0"
+ORIG: list[Member] = [
+    (f"{TOP}.orig/kernel/fork.c", b"int fork;\n"),
+    link(f"{TOP}.orig/escape", "/"),
+]
+CHANGES = diff(TOP, {"kernel/fork.c": b"int fork;\n"}, {"kernel/fork.c": b"int vfork;\n"})
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz"])
+def test_a_source_package_is_its_tarball_with_the_diff(tmp_path: Path, suffix: str) -> None:
+    tarball = Bytes(COMPRESSIONS[suffix](tar(ORIG)))
+    assert extract_sources(tarball, LAYOUT, tmp_path) == SourceTree(path=ROOT, files=1, size=10)
+    changes = Bytes(gzip.compress(CHANGES))
+    tree = extract_sources(tarball, LAYOUT, tmp_path, diff=changes)
+    assert tree == SourceTree(path=ROOT, files=1, size=11)
+    assert written(tmp_path) == {f"{ROOT}/kernel/fork.c"}
+    assert (tmp_path / ROOT / "kernel/fork.c").read_bytes() == b"int vfork;\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        (b"", "package-corrupt"),
+        (b"not gzip", "package-corrupt"),
+        (gzip.compress(CHANGES)[:-9], "package-corrupt"),
+        (gzip.compress(CHANGES.replace(b"-int fork", b"-int spoon")), "diff-mismatch"),
+        (gzip.compress(CHANGES + bytes(9 << 20)), "package-unsafe"),
+        (gzip.compress(CHANGES.replace(b"kernel/", b"../kernel/")), "package-unsafe"),
+    ],
+    ids=["empty", "not packed", "cut off", "other lines", "endless line", "outside"],
+)
+def test_a_diff_that_cannot_be_applied_leaves_nothing(
+    tmp_path: Path, changes: bytes, code: str
+) -> None:
+    tarball = Bytes(gzip.compress(tar(ORIG)))
+    with pytest.raises(Refused) as refused:
+        extract_sources(tarball, LAYOUT, tmp_path, diff=Bytes(changes))
+    assert refused.value.code == code
+    assert written(tmp_path) == set()
+
+
+def test_a_diff_that_unpacks_to_absurdly_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowance, "MOST_BYTES_OF_ANY_PACKAGE", 1 << 16)
+    changes = gzip.compress(CHANGES + b"x\n" * (1 << 20))
+    with pytest.raises(Refused, match="unpack to"):
+        extract_sources(Bytes(gzip.compress(tar(ORIG))), LAYOUT, tmp_path, diff=Bytes(changes))
+    assert written(tmp_path) == set()
+
+
+def test_a_file_added_where_the_tarball_has_a_link_stays_inside(tmp_path: Path) -> None:
+    changes = gzip.compress(diff(TOP, {}, {"escape/tmp/x.c": b"x\n"}))
+    extract_sources(Bytes(gzip.compress(tar(ORIG))), LAYOUT, tmp_path, diff=Bytes(changes))
+    assert written(tmp_path) == {f"{ROOT}/kernel/fork.c", f"{ROOT}/escape/tmp/x.c"}
+
+
+def test_stop_in_the_diff_leaves_nothing(tmp_path: Path) -> None:
+    many = {f"new/{number}.c": b"x\n" for number in range(9)}
+    changes = Bytes(gzip.compress(diff(TOP, {}, many)))
+    made = tmp_path / ".sources.part" / ROOT / "kernel/fork.c"
+    tarball = Bytes(gzip.compress(tar(ORIG)))
+    assert extract_sources(tarball, LAYOUT, tmp_path, diff=changes, stop=made.exists) is None
+    assert written(tmp_path) == set()
