@@ -109,5 +109,6 @@ def distro(name: str, rank: int, roles: tuple[Role, ...], *, certain: bool) -> D
 def register(patch: pytest.MonkeyPatch, *distros: Distro) -> None:
     """Make these the only distributions that there are."""
     known: Mapping[str, Distro] = MappingProxyType({distro.name: distro for distro in distros})
-    for place in ("distros.core.catalog", "server.symbols", "server.packages", "server.verify"):
+    server = ("server.symbols", "server.packages", "server.binaries.verify")
+    for place in ("distros.core.catalog", *server):
         patch.setattr(f"kernsym.{place}.catalog", lambda: known)
