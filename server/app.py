@@ -134,7 +134,12 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
             packages.reconfigure, "sources", "builtin_sources", "credentials", "offline"
         )
         search = LocalSearch(
-            app[STORE], app[JOBS], app[SYMBOLS], ThreadFetch(upstream), app[CONFIG]
+            app[STORE],
+            app[JOBS],
+            app[SYMBOLS],
+            ThreadFetch(upstream),
+            app[CONFIG],
+            unread=lambda: index.unread,
         )
         app[RELOAD].on_change(search.reconfigure, "sources", "offline", "fetch_on_demand")
         app[LOOKUP] = Lookup(app[STORE], search, federation)

@@ -39,12 +39,20 @@ class LocalSearch:
     """Finds the kernel that a build ID is of, and has it brought by a job.
 
     Of the sources of `config` those with lists of files are searched, through `fetch`.
+    `unread`: how many packages are still being looked through.
     """
 
     def __init__(
-        self, store: Store, jobs: JobBoard, symbols: Symbols, fetch: Fetch, config: ServerConfig
+        self,
+        store: Store,
+        jobs: JobBoard,
+        symbols: Symbols,
+        fetch: Fetch,
+        config: ServerConfig,
+        unread: Callable[[], int],
     ) -> None:
         self._store = store
+        self._unread_packages = unread
         self._jobs = jobs
         self._symbols = symbols
         self._build_ids = BuildIds(store.root / "pages")
@@ -60,7 +68,7 @@ class LocalSearch:
         self._offline = config.offline
         self._sources = tuple(source for source in config.sources if source.kind == "rpm-md")
         folders = (source.place for source in config.sources if source.kind == "directory")
-        self._unread = () if self._looks_through else tuple(folders)
+        self._unread_folders = () if self._looks_through else tuple(folders)
 
     async def find(
         self, build_id: str, on_job: Callable[[Job], None], *, early: bool, demanded: bool
@@ -155,7 +163,6 @@ class LocalSearch:
         """
         if self._sources and self._offline:
             raise CouldNotFindOut("offline", "no list of files is asked for it: we are offline")
-        unread = ", ".join(self._unread)
         try:
             if not self._sources:
                 raise NotPublished("not-published", "none is known to have it")
@@ -163,9 +170,15 @@ class LocalSearch:
                 self._build_ids.search, build_id, self._sources, self._fetch
             )
         except NotPublished as error:
-            if not unread:
+            if self._unread_folders:
+                folders = ", ".join(self._unread_folders)
+                message = f"packages in {folders} are looked through by a shared server alone"
+            elif count := self._unread_packages():
+                message = (
+                    f"packages that may have it are still being looked through, {count} of them"
+                )
+            else:
                 raise
-            message = f"packages in {unread} are looked through by a shared server alone"
             raise CouldNotFindOut("not-looked-through", message, context=error.context) from error
 
     async def _when_looked_through(self, key: str, package: str, build_id: str) -> SymbolsRequest:

@@ -38,6 +38,7 @@ class PackageIndex:
         self._sources = sources
         self._enabled = enabled
         self._waiting: asyncio.Queue[str | Path] = asyncio.Queue()
+        self._at_work = enabled and bool(_folders(sources))  # nobody knows yet what lies there
         self._quiet = threading.Event()
         self._stopped = threading.Event()
         # A thread of its own, because it cannot become important again.
@@ -47,6 +48,11 @@ class PackageIndex:
         """A job has ended: what it brought may have to be looked through."""
         if self._enabled and error is None and job.part is Part.SYMBOLS:
             self._waiting.put_nowait(job.kernel.key)
+
+    @property
+    def unread(self) -> int:
+        """How many packages have still to be looked through, as far as that is known."""
+        return self._waiting.qsize() + self._at_work
 
     @contextlib.asynccontextmanager
     async def working(self, jobs: JobBoard) -> AsyncIterator[None]:
@@ -79,7 +85,9 @@ class PackageIndex:
         for what in await loop.run_in_executor(self._thread, self._left_over):
             self._waiting.put_nowait(what)
         while True:
+            self._at_work = False
             what = await self._waiting.get()
+            self._at_work = True
             await loop.run_in_executor(self._thread, self._look_through, what)
 
     def _left_over(self) -> list[str | Path]:
@@ -139,12 +147,16 @@ class PackageIndex:
 
 def _lying_about(sources: Sequence[Source]) -> list[Path]:
     """The files of the folders that are sources."""
-    folders = [
+    there = (folder for folder in _folders(sources) if folder.is_dir())
+    return [path for folder in there for path in sorted(folder.iterdir())]
+
+
+def _folders(sources: Sequence[Source]) -> list[Path]:
+    return [
         file_path(source.url)
         for source in sources
         if source.kind == "directory" and is_file_url(source.url)
     ]
-    return [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
 
 
 def _yield_to_others() -> None:

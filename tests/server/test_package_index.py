@@ -73,11 +73,14 @@ async def test_it_gives_way_to_what_a_person_waits_for(store: Store) -> None:
     hold(store)
     board = JobBoard()
     job = start(board, for_ever, Priority.PERSON)
-    async with PackageIndex(store, enabled=True).working(board):
+    index = PackageIndex(store, enabled=True)
+    async with index.working(board):
         await asyncio.sleep(1.5)
-        assert store.known.find(EXT4) is None
+        assert store.known.find(EXT4) is None and index.unread == 1
         await board.cancel(job, "a test")
         await asyncio.wait_for(until_known(store), 20)
+        while index.unread:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_it_does_not_give_way_to_work_in_the_background(store: Store) -> None:
