@@ -64,13 +64,11 @@ class FileAnswers:
         return (encoding and await self._encoded.find(body, encoding)) or body
 
     async def _whole(self, request: web.Request, body: Body) -> web.StreamResponse:
-        headers = body.headers.copy()
         if request.method == "HEAD":
-            headers["Content-Length"] = str(body.size)
-            return web.Response(headers=headers)
+            return web.Response(headers={**body.headers, "Content-Length": str(body.size)})
         if body.size > MOST_EACH:
-            file = _open(body)
-            return PartsAnswer(file, [Span(body.offset, body.size)], status=200, headers=headers)
+            whole = Span(body.offset, body.size)
+            return PartsAnswer(_open(body), [whole], status=200, headers=body.headers)
         content = self._hot.get(body.etag)
         if content is None:
             content = bytearray(body.size)
@@ -81,7 +79,7 @@ class FileAnswers:
                 ):
                     raise _gone(body)
             self._hot.put(body.etag, content)
-        return web.Response(body=content, headers=headers)
+        return web.Response(body=content, headers=body.headers)
 
 
 def _part(body: Body, spans: tuple[Span, ...]) -> web.StreamResponse:

@@ -9,7 +9,6 @@ from typing import BinaryIO
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from multidict import CIMultiDict
 
 from kernsym.server.served.ranges import Span
 
@@ -30,20 +29,14 @@ class PartsAnswer(web.StreamResponse):
         parts: Sequence[Span | bytes],
         *,
         status: int,
-        headers: CIMultiDict[str],
+        headers: Mapping[str, str],
     ) -> None:
         super().__init__(status=status, headers=headers)
         self._file = file
         self._parts = parts
-        self._sent = 0
         self.content_length = sum(
             len(part) if isinstance(part, bytes) else part.size for part in parts
         )
-
-    @property
-    def body_length(self) -> int:
-        """The bytes that went out, for logs: the base class does not see what sendfile sent."""
-        return self._sent
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         if self.prepared:
@@ -53,13 +46,12 @@ class PartsAnswer(web.StreamResponse):
             for part in self._parts:
                 if isinstance(part, bytes):
                     await self.write(part)
-                    self._sent += len(part)
                 elif part.size:
-                    self._sent += await self._send(request, part)
+                    await self._send(request, part)
             await self.write_eof()
             return writer
 
-    async def _send(self, request: web.BaseRequest, span: Span) -> int:
+    async def _send(self, request: web.BaseRequest, span: Span) -> None:
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
@@ -68,10 +60,10 @@ class PartsAnswer(web.StreamResponse):
             loop = asyncio.get_running_loop()
             # Over TLS the loop reads the file and sends blocks of it.
             sent += await loop.sendfile(transport, self._file, span.first + sent, span.size - sent)
+        request.writer.output_size += sent  # which went past the writer
         if sent < span.size:  # the file was cut: the connection cannot be used any more
             self.force_close()
             transport.close()
-        return sent
 
 
 def _send_at_once(transport: asyncio.Transport, file: BinaryIO, span: Span) -> int:

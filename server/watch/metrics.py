@@ -19,7 +19,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from kernsym.distros import KernsymError
-from kernsym.server.watch.request_log import sent_bytes
 
 Labels = tuple[str, ...]
 Rows = dict[Labels, list[float]]  # the row's kind and its labels → its numbers
@@ -49,7 +48,7 @@ class Metrics(Collector):
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = [0.0] * (3 + len(_REQUEST_BOUNDS))
-        row[0] += sent_bytes(request, response)
+        row[0] += request.writer.output_size
         row[1] += took
         row[2 + bisect_left(_REQUEST_BOUNDS, took)] += 1
 

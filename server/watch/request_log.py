@@ -56,7 +56,7 @@ class RequestLog:
 
     def __init__(self, lines: LineHandler) -> None:
         self._lines = lines
-        self._as_text = msgspec.json.Encoder().encode if lines.form == "json" else _as_text
+        self._as_text = _as_json if lines.form == "json" else _as_text
         self._now = ("", 0)
 
     def __call__(self, request: web.BaseRequest, response: web.StreamResponse, took: float) -> None:
@@ -70,13 +70,13 @@ class RequestLog:
             request.method,
             _path(request),
             response.status,
-            sent_bytes(request, response),
+            request.writer.output_size,
             round(took, 6),
             request_id(request),
             request.get(CLIENT) or request.remote or "",
             request.get(KERNEL_OF, ""),
         )
-        waiting = self._lines.later(self._as_text(line).decode() + "\n")
+        waiting = self._lines.later(self._as_text(line))
         if waiting == 1:
             asyncio.get_running_loop().call_later(_LINE_SECONDS, self._lines.flush)
         elif waiting >= _MOST_LINES:
@@ -90,13 +90,17 @@ class RequestLog:
         return self._now[0]
 
 
-def _as_text(line: _Line) -> bytes:
+def _as_json(line: _Line) -> str:
+    return msgspec.json.encode(line).decode() + "\n"
+
+
+def _as_text(line: _Line) -> str:
     client = f" client={line.client}" if line.client else ""
     kernel = f" kernel={line.kernel}" if line.kernel else ""
     return (
         f"{line.time} INFO request: {line.method} {line.path} {line.status} {line.bytes} bytes"
-        f" {line.seconds:.6f} s request={line.request}{client}{kernel}"
-    ).encode()
+        f" {line.seconds:.6f} s request={line.request}{client}{kernel}\n"
+    )
 
 
 def _path(request: web.BaseRequest) -> str:
@@ -107,14 +111,6 @@ def _path(request: web.BaseRequest) -> str:
 def request_id(request: web.BaseRequest) -> str:
     name: str = request.get(_ID, "")
     return name
-
-
-def sent_bytes(request: web.BaseRequest, response: web.StreamResponse) -> int:
-    """What was sent, headers included; of a file that was broken off, only what is known."""
-    written = request.writer.output_size
-    if request.method == "HEAD" or request.transport is None:
-        return written
-    return max(written, response.content_length or 0)  # sendfile goes past the writer
 
 
 def observing(*observers: Observer) -> type[AbstractAccessLogger]:
