@@ -138,7 +138,7 @@ class Store:
                 )
             for file in bundle.files:
                 if file.build_id and file.role is not FileRole.STRIPPED:  # its pair has the same
-                    replace_link(self._link(file.build_id), self.folder(kernel) / file.path)
+                    replace_link(Path(self._link(file.build_id)), self.folder(kernel) / file.path)
             manifest = self._manifest(kernel.key)
             write_atomic(manifest, encode(bundle))
             self.files.put(bundle, stamp_of(manifest))
@@ -167,7 +167,7 @@ class Store:
         if not self.has_link(build_id):
             return None
         try:
-            path = self._link(build_id).resolve(strict=True)
+            path = Path(self._link(build_id)).resolve(strict=True)
             inside = path.relative_to(self.root.resolve() / "kernels")
         except (OSError, ValueError):
             return None
@@ -254,12 +254,12 @@ class Store:
                     total += os.lstat(f"{folder}/{name}").st_blocks * 512
         return total
 
-    def _link(self, build_id: str) -> Path:
-        return Path(f"{self.root}/.build-id/{build_id[:2]}/{build_id[2:]}.debug")
+    def _link(self, build_id: str) -> str:
+        return f"{self.root}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
 
     def _unlink_build_id(self, build_id: str, folder: Path) -> None:
         """Remove a link, unless another kernel's file has taken it over."""
-        link = self._link(build_id)
+        link = Path(self._link(build_id))
         if link.is_symlink() and link.resolve().is_relative_to(folder.resolve()):
             link.unlink(missing_ok=True)
 

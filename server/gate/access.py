@@ -61,7 +61,9 @@ class Access:
     def requester(self, authorization: str | None) -> Requester:
         """Who shows this Authorization header.  Another scheme than Bearer, a proxy's perhaps,
         counts as none.  Raises `KernsymError` (`token-invalid`)."""
-        scheme, _, shown = (authorization or "").partition(" ")
+        if not authorization:
+            return self.anonymous
+        scheme, _, shown = authorization.partition(" ")
         shown = shown.strip()
         if scheme.lower() != "bearer" or not shown:
             return self.anonymous
@@ -133,18 +135,19 @@ async def access_middleware(
 ) -> web.StreamResponse:
     """Find out who asks, whether they may read, and whether they take more than they may; a large
     answer is sent from here, when its turn has come."""
-    if request.path in request.app[OPEN_PATHS]:
+    app = request.app
+    if request.path in app[OPEN_PATHS]:
         return await handler(request)
-    limits = request.app[LIMITS]
+    limits = app[LIMITS]
     address = limits.address_of(request)
     try:
-        asks = request.app[ACCESS].requester(request.headers.get("Authorization"))
+        asks = app[ACCESS].requester(request.headers.get("Authorization"))
     except KernsymError:
         await limits.slow_down(address)
         raise
     request[_REQUESTER] = asks
-    request[CLIENT] = asks.name or address
-    limits.count(request[CLIENT])
+    request[CLIENT] = client = asks.name or address
+    limits.count(client)
     require(request, TokenRole.READ)
     response = await handler(request)
     if request.method != "HEAD" and (response.content_length or 0) > LARGE_BYTES:

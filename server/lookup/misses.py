@@ -44,8 +44,8 @@ class Misses:
         if miss.until < time.monotonic() or self._store.has_link(miss.build_id):
             del self._known[request.path]
             return None
-        headers = miss.problem.headers.copy()
-        return web.Response(status=miss.problem.status, body=miss.problem.body, headers=headers)
+        known = miss.problem
+        return web.Response(status=known.status, body=known.body, headers=known.headers)
 
     def remember(self, request: web.Request, build_id: str, error: KernsymError) -> None:
         """Keep the answer to a request, if it is that nobody has a file of this build ID."""
