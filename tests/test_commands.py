@@ -46,7 +46,7 @@ def test_identify_speaks_the_contract(kernsym: Kernsym, mirror: UpstreamServer) 
         (("crash", "/no/such/dump"), 2, "dump-not-found"),
         (("crash", "/"), 3, "dump-foreign"),
         (("fetch", "6.1.0-999-amd64"), 3, "ambiguous"),
-        (("fetch", "ab" * 20), 3, "unknown"),
+        (("fetch", "ab" * 20), 4, "not-held"),
         (("show", "nothing"), 4, "not-held"),
         (("fetch", BANNER.replace(KERNEL.version, KERNEL.version + "9")), 4, "not-published"),
         (("--offline", "fetch", BANNER), 5, "offline"),

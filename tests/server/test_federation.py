@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.debuginfod_process import PROGRAM, build_id_of, debuginfod, find, free_port
+from tests.elf_assembler import run
 from tests.live_server import live_server
 from tests.upstream import UpstreamServer
 
@@ -23,11 +23,11 @@ def files(tmp_path: Path) -> Path:
     """A folder with a program, stripped, and its debug file beside it; as elfutils' tests do."""
     folder = tmp_path / "files"
     folder.mkdir()
-    source = folder / "program.c"
-    source.write_text("int main(void) { return 0; }\n")
-    program = folder / "program"
-    subprocess.run(["gcc", "-g", "-Wl,--build-id", "-o", program, source], check=True)
-    subprocess.run(["eu-strip", "-g", "-f", f"{program}.debug", program], check=True)
+    (folder / "program.s").write_text(".globl _start\n_start: nop\n")
+    run(folder, "as", "-g", "-o", "program.o", "program.s")
+    run(folder, "ld", "--build-id", "-o", "program", "program.o")
+    run(folder, "eu-strip", "-g", "-f", "program.debug", "program")
+    (folder / "program.o").unlink()
     return folder
 
 
@@ -63,8 +63,8 @@ def test_debuginfod_find_gets_through_us_what_debuginfod_has(tmp_path: Path, fil
             found = find(ours.url, tmp_path / "cache", artefact, build_id)
             assert found.returncode == 0, found.stderr
             assert Path(found.stdout.strip()).read_bytes() == (files / file).read_bytes()
-        source = find(ours.url, tmp_path / "cache", "source", build_id, str(files / "program.c"))
-        assert "int main" in Path(source.stdout.strip()).read_text()
+        source = find(ours.url, tmp_path / "cache", "source", build_id, str(files / "program.s"))
+        assert "_start: nop" in Path(source.stdout.strip()).read_text()
         missing = find(ours.url, tmp_path / "cache", "debuginfo", NOBODY)
         assert missing.returncode != 0
 
