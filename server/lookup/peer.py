@@ -51,7 +51,6 @@ class PeerState:
     errors: int
     failures: int
     paused: float
-    last_error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,6 @@ class Peer:
             errors=self._errors,
             failures=self._failures,
             paused=max(0.0, self._paused_until - time.monotonic()),
-            last_error=self._last_error,
         )
 
     async def bring(
