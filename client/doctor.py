@@ -127,7 +127,7 @@ def _gpgv() -> Check:
         return Check(
             name="gpgv",
             status="warn",
-            detail="gpgv is not installed; most RPMs are signed in a form that it checks",
+            detail="gpgv is not installed; it checks the old forms of RPM signatures",
             hint=install_hint("gpgv"),
         )
     title = program_output(Path(found), "--version").partition("\n")[0]

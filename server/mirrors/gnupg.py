@@ -1,7 +1,7 @@
 """Asks GnuPG's gpgv about signatures that pysequoia does not judge.
 
-It refuses SHA-1 and DSA (products of before 2012) and version 3 of the packet (most RPMs, even of
-RHEL 9), whoever asks; and it would hold in memory what a signature over all of a package covers.
+It refuses SHA-1 and DSA (products of before 2012) and version 3 of the packet, which RPMs may have,
+whoever asks; and it would hold in memory what a signature over all of a package covers.
 """
 
 from __future__ import annotations
