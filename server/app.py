@@ -10,6 +10,7 @@ from aiohttp import web
 
 from kernsym.cache import Foreign, Store
 from kernsym.distros import KernsymError
+from kernsym.server.bring.packages import Packages
 from kernsym.server.config import ServerConfig
 from kernsym.server.gate.access import ACCESS, OPEN_PATHS, Access, access_middleware
 from kernsym.server.gate.cors import add_cors
@@ -38,7 +39,6 @@ from kernsym.server.mirrors.credentials import Credentials
 from kernsym.server.mirrors.thread_fetch import ThreadFetch
 from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.openapi import with_description
-from kernsym.server.packages import Packages
 from kernsym.server.problems import problems_middleware
 from kernsym.server.process.forward import forward_to
 from kernsym.server.process.reload import Reload

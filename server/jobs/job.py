@@ -21,8 +21,8 @@ from kernsym.cache.messages import (
     Priority,
 )
 from kernsym.distros import Fingerprint, Kernel, KernsymError
+from kernsym.server.jobs.wanted import Wanted
 from kernsym.server.problems import problem_of
-from kernsym.server.wanted import Wanted
 
 log = logging.getLogger(__name__)
 

@@ -109,6 +109,7 @@ def distro(name: str, rank: int, roles: tuple[Role, ...], *, certain: bool) -> D
 def register(patch: pytest.MonkeyPatch, *distros: Distro) -> None:
     """Make these the only distributions that there are."""
     known: Mapping[str, Distro] = MappingProxyType({distro.name: distro for distro in distros})
-    server = ("server.symbols", "server.packages", "server.binaries.verify")
+    bring = ("kernel", "packages", "arriving", "sources")
+    server = (*(f"server.bring.{name}" for name in bring), "server.binaries.verify")
     for place in ("distros.core.catalog", *server):
         patch.setattr(f"kernsym.{place}.catalog", lambda: known)

@@ -26,10 +26,10 @@ from kernsym.distros import (
     Source,
 )
 from kernsym.distros.formats import listing
+from kernsym.server.bring.packages import Packages
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
 from kernsym.server.mirrors.upstream import Upstream
-from kernsym.server.packages import Packages
 from kernsym.server.symbols import Symbols
 from tests.elf_writer import vmlinux
 from tests.server import small_distro as small

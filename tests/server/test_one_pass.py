@@ -11,10 +11,10 @@ import pytest
 from kernsym.cache import Bundle, Store
 from kernsym.cache.messages import EventKind, SymbolsRequest
 from kernsym.distros import Role, Source
+from kernsym.server.bring.packages import Packages
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
 from kernsym.server.mirrors.upstream import Upstream
-from kernsym.server.packages import Packages
 from kernsym.server.symbols import Symbols
 from kernsym.server.unpack import Pass, extract
 from tests.deb_writer import deb
@@ -36,14 +36,14 @@ def test_modules_are_named_after_vmlinux_was_seen(
     passes: int,
 ) -> None:
     small.register(monkeypatch, small.distro("near", 1, (Role.DEBUGINFO,), certain=True))
-    monkeypatch.setattr("kernsym.server.collector._ROOM_FOR_GUESSES", room)
+    monkeypatch.setattr("kernsym.server.bring.collector._ROOM_FOR_GUESSES", room)
     seen = []
 
     def counting(*arguments: Any, **options: Any) -> Pass:
         seen.append(arguments)
         return extract(*arguments, **options)
 
-    monkeypatch.setattr("kernsym.server.symbols.extract", counting)
+    monkeypatch.setattr("kernsym.server.bring.kernel.extract", counting)
     members = [(f"{MODULES}/{name}.ko.debug", module("ab" * 20)) for name in ("ext4", "xfs")]
     kernel = (small.DEBUG_PATH, vmlinux(small.banner("near.example"), small.build_id(1)))
     ordered = [*members, kernel] if vmlinux_last else [kernel, *members]

@@ -19,12 +19,12 @@ from kernsym.distros import (
     Role,
     Source,
 )
+from kernsym.server.bring.packages import Packages
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import Job
 from kernsym.server.mirrors.resolve import Offer
 from kernsym.server.mirrors.signatures import signers_of
 from kernsym.server.mirrors.upstream import Upstream
-from kernsym.server.packages import Packages
 from kernsym.server.unpack.rpm_header import read_header
 from tests.elf_writer import vmlinux
 from tests.rpm_writer import RSA_HEADER, rpm
@@ -68,7 +68,7 @@ async def bring(folder: Path, content: bytes, signature: str) -> str:
     job = Job(KERNEL, Part.SYMBOLS, Fingerprint())
     async with (
         Upstream(folder / "pages") as upstream,
-        Packages(store, upstream, config).open(job, Offer(ref=ref, source=source)) as package,
+        Packages(store, upstream, config).arrivals.open(job, Offer(ref=ref, source=source)) as package,
     ):
         assert await asyncio.to_thread(package.read_at, 0, 4) == b"\xed\xab\xee\xdb"
     assert (package.ref.signed_by == FINGERPRINT) is (signature != "skip")

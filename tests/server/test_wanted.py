@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from kernsym.server.wanted import Wanted
+from kernsym.server.jobs.wanted import Wanted
 
 
 def test_names_are_in_the_kernels_spelling() -> None:

@@ -1,0 +1,1 @@
+"""Brings a kernel: its packages as they come, one pass over each, checked, published."""

@@ -1,0 +1,121 @@
+"""The bytes of one package, while they come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+from kernsym.cache import Store
+from kernsym.distros import Kernel, PackageRef, catalog
+from kernsym.server.jobs import Job
+from kernsym.server.mirrors.checked import CheckedFiles
+from kernsym.server.mirrors.download import download
+from kernsym.server.mirrors.growing import GrowingFile
+from kernsym.server.mirrors.resolve import Offer
+from kernsym.server.mirrors.rpm_signature import voucher
+from kernsym.server.mirrors.upstream import Upstream, is_file_url
+
+# vmlinux has 0.6 GB, the modules that a machine loads as much again, a source tree 1.4 GB; all
+# modules of a kernel have 5.2 GB.
+_ROOM_TO_UNPACK = 2 << 30
+_ROOM_FOR_ALL_MODULES = 8 << 30
+_MOST_GROWTH = 12  # sources shrink to a tenth, symbols to a seventh
+
+_RESUMED = 8 << 20  # more than this at the first report came from an earlier attempt
+
+
+class Arrivals:
+    """Brings packages into the store, and lets them be read meanwhile."""
+
+    def __init__(self, store: Store, upstream: Upstream) -> None:
+        self._store = store
+        self._upstream = upstream
+        self._checked = CheckedFiles()
+
+    @contextlib.asynccontextmanager
+    async def open(self, job: Job, offer: Offer) -> AsyncIterator[Arriving]:
+        """The package's bytes, while they come.  When the context ends well the package is whole,
+        its digest was right, it is as signed as its source demands, and it is kept."""
+        growing = GrowingFile()
+        task = asyncio.create_task(self._download(job, offer, growing))
+
+        def tell(end: int) -> None:
+            if task.done():  # until then the download's progress says more
+                job.progress("unpack", end, offer.ref.size)
+
+        arriving = Arriving(growing, offer.ref, tell)
+        try:
+            yield arriving
+            arriving.ref = await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            growing.close()
+
+    def arrived(self, kernel: Kernel) -> int:
+        """Bytes of the kernel's packages that lie in the store, whole or not."""
+        folder = self._store.folder(kernel) / "packages"
+        return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+
+    async def _download(self, job: Job, offer: Offer, growing: GrowingFile) -> PackageRef:
+        """Brings the package; its reference, with who signed it."""
+        ref = offer.ref
+        began, first, last = time.monotonic(), 0, 0
+
+        def tell(done: int, total: int | None) -> None:
+            nonlocal first, last
+            resumed = not last and done > _RESUMED
+            job.downloaded(0 if held or resumed else max(done - last, 0))
+            first, last = first or done, done
+            job.progress("download", done, total)
+
+        target = self._store.package_path(job.kernel, ref)
+        held = target.is_file() or is_file_url(ref.url)
+        room = _ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK
+        if ref.size is not None:
+            room = min(room, _MOST_GROWTH * ref.size)
+        await download(
+            self._upstream, ref, target, growing, room=room, on_progress=tell, checked=self._checked
+        )
+        if not held:
+            seconds = max(time.monotonic() - began, 0.001)
+            rate = (last - first) / seconds / 1e6
+            resumed = f", {first / 1e6:.0f} MB of it from before" if first > _RESUMED else ""
+            job.stage("download", f"{last / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}")
+
+        if offer.source is None or ref.signed_by is not None:
+            return ref
+        weak = catalog()[job.kernel.distro].weakly_signed(job.kernel)
+        signer = await asyncio.to_thread(voucher, growing, offer.source, weak=weak)
+        if signer is not None:
+            job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
+        return replace(ref, signed_by=signer)
+
+
+class Arriving:
+    """A package on its way, as a `ByteSource` that tells how far it was read.
+
+    `ref`: as the source published it; once `Packages.open` has ended well, with what was verified.
+    """
+
+    def __init__(
+        self, source: GrowingFile, ref: PackageRef, on_read: Callable[[int], None]
+    ) -> None:
+        self.ref = ref
+        self._source = source
+        self._on_read = on_read
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        data = self._source.read_at(offset, size)
+        self._on_read(offset + len(data))
+        return data
+
+    def whole(self) -> int | None:
+        return self._source.whole()
+
+    def close(self) -> None:
+        """Let nobody wait any longer: what has not come will not."""
+        self._source.close()
