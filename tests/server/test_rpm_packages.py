@@ -68,7 +68,9 @@ async def bring(folder: Path, content: bytes, signature: str) -> str:
     job = Job(KERNEL, Part.SYMBOLS, Fingerprint())
     async with (
         Upstream(folder / "pages") as upstream,
-        Packages(store, upstream, config).arrivals.open(job, Offer(ref=ref, source=source)) as package,
+        Packages(store, upstream, config).arrivals.open(
+            job, Offer(ref=ref, source=source)
+        ) as package,
     ):
         assert await asyncio.to_thread(package.read_at, 0, 4) == b"\xed\xab\xee\xdb"
     assert (package.ref.signed_by == FINGERPRINT) is (signature != "skip")
