@@ -1,0 +1,89 @@
+"""Unpacks `vmlinux`, modules by their names or `all` of a package, as a server does.
+
+    python tests/bench/cold/unpacker.py PACKAGE INTO NAME,... [URL]
+
+With a URL the package is downloaded to PACKAGE meanwhile; the name `none` only downloads.  Prints
+the seconds that it took and the peak memory in KiB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+from pathlib import Path
+
+from kernsym.distros import Layout, MemberKind, Package, PackageRef, Role
+from kernsym.server.mirrors.growing import GrowingFile
+from kernsym.server.unpack import extract
+
+# Of a Debian package, and of the RPMs that are packed of its files.
+LAYOUT = Layout(
+    vmlinux=re.compile(r"usr/lib/debug/(boot/vmlinux-.*|lib/modules/[^/]*/vmlinux)"),
+    modules=re.compile(r"usr/lib/debug/lib/modules/.*/(?P<name>[^/]+?)[.]ko(?:[.]debug)?"),
+    system_map=re.compile("usr/lib/debug/boot/System[.]map-.*"),
+)
+
+
+class Unpacker:
+    def __init__(self, into: Path, names: set[str]) -> None:
+        self._into = into
+        self._everything = names == {"all"}
+        self.left = set() if self._everything else names
+
+    def run(self, package: GrowingFile) -> None:
+        extract(
+            package,
+            LAYOUT,
+            self._wanted,
+            self._into,
+            lambda file: self.left.discard(file.name),
+            stop=lambda: not self._everything and not self.left,
+        )
+
+    def _wanted(self, kind: MemberKind, name: str, path: str) -> bool:
+        return self._everything or name in self.left
+
+
+async def from_mirror(package: Path, url: str, into: Path, unpacker: Unpacker | None) -> None:
+    """With None nothing is unpacked."""
+    from kernsym.server.mirrors.download import download
+    from kernsym.server.mirrors.upstream import Upstream
+
+    growing = GrowingFile()
+    named = Package(role=Role.DEBUGINFO, id=package.name, name="", version="", arch="")
+    ref = PackageRef(package=named, url=url, origin="", why="")
+    async with Upstream(into / "pages") as upstream:
+        loading = asyncio.create_task(download(upstream, ref, package, growing))
+        if unpacker is not None:
+            await asyncio.to_thread(unpacker.run, growing)
+        await loading
+    growing.close()
+
+
+def from_disk(package: Path, unpacker: Unpacker) -> None:
+    growing = GrowingFile()
+    growing.begin(package)
+    growing.grown(package.stat().st_size, whole=True)
+    unpacker.run(growing)
+    growing.close()
+
+
+def main() -> None:
+    package, into, names = Path(sys.argv[1]), Path(sys.argv[2]), set(sys.argv[3].split(","))
+    unpacker = None if names == {"none"} else Unpacker(into, names)
+    begun = time.perf_counter()
+    if len(sys.argv) > 4:
+        asyncio.run(from_mirror(package, sys.argv[4], into, unpacker))
+    elif unpacker is not None:
+        from_disk(package, unpacker)
+    seconds = time.perf_counter() - begun
+    if unpacker is not None and unpacker.left:
+        sys.exit(f"not found: {unpacker.left}")
+    status = Path("/proc/self/status").read_text()
+    print(seconds, status.partition("VmHWM:")[2].split()[0])
+
+
+if __name__ == "__main__":
+    main()
