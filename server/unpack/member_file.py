@@ -1,10 +1,11 @@
-"""One member of a package becomes a file: written beside its place, hashed, renamed."""
+"""One member of a package becomes a file: written beside its place, hashed, renamed; who wants to
+read it meanwhile is told how far it is."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,24 @@ class ExtractedFile:
     build_id: str | None
 
 
+# Hears of a member that begins, of the file that it is written to, and how many bytes it will have;
+# gives what is told how many of them are there, or None.
+OnBegin = Callable[[Member, Path, int], Callable[[int], None] | None]
+
+
+def nobody(member: Member, path: Path, size: int) -> None:
+    """Nobody reads a member while it is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where members go: below `folder`; `on_begin` hears of those whose size is known, in the
+    thread that unpacks them."""
+
+    folder: Path
+    on_begin: OnBegin
+
+
 def find_member(layout: Layout, path: str) -> Member | None:
     """What the member at `path` of a package is to us; None: nothing."""
     kind, name = layout.classify(path) or (None, "")
@@ -60,10 +79,10 @@ def find_member(layout: Layout, path: str) -> Member | None:
 
 
 def write_member(
-    member: Member, archive: Archive, entry: Entry, into: Path, allowance: Allowance
+    member: Member, archive: Archive, entry: Entry, into: Destination, allowance: Allowance
 ) -> ExtractedFile:
     """Writes the archive's current member.  Raises as `extract`."""
-    target = into / member.path
+    target = into.folder / member.path
     beside = target.with_name(f".{target.name}.part")
     digest = hashlib.sha256()
     size = 0
@@ -76,9 +95,13 @@ def write_member(
             content_of(member, archive, entry, allowance) as blocks,
             beside.open("wb") as file,
         ):
+            tell = into.on_begin(member, beside, entry.size) if member.packing is None else None
             for block in blocks:
                 digest.update(block)
                 size += file.write(block)
+                if tell is not None:
+                    file.flush()
+                    tell(size)
         build_id = _build_id(beside) if member.kind in _ELF_KINDS else None
         with writing(target):
             beside.replace(target)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from queue import SimpleQueue
 
 from kernsym.distros import Layout, MemberKind
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance
-from kernsym.server.unpack.member_file import ExtractedFile, Member, find_member, write_member
+from kernsym.server.unpack.member_file import (
+    Destination,
+    ExtractedFile,
+    Member,
+    find_member,
+    write_member,
+)
 from kernsym.server.unpack.members import safe_files
 from kernsym.server.unpack.payload import Stopped
 from kernsym.server.unpack.sorted_tar import SortedTar, open_sorted_tar
@@ -29,7 +34,7 @@ def pick(
     package: ByteSource,
     layout: Layout,
     wanted: Callable[[MemberKind, str, str], bool],
-    into: Path,
+    into: Destination,
     on_file: Callable[[ExtractedFile], None],
     stop: Callable[[], bool],
 ) -> frozenset[str] | None:
@@ -64,7 +69,7 @@ def pick(
 
 
 def _take(
-    tar: SortedTar, chosen: Run, into: Path, stop: Callable[[], bool]
+    tar: SortedTar, chosen: Run, into: Destination, stop: Callable[[], bool]
 ) -> Generator[ExtractedFile, None, None]:
     """Writes the members; of several short runs, some at once."""
     runs = list(_runs(tar, chosen))
@@ -115,7 +120,7 @@ def _is_long(tar: SortedTar, run: Run) -> bool:
 
 
 def _read(
-    tar: SortedTar, run: Run, into: Path, stop: Callable[[], bool], *, together: bool
+    tar: SortedTar, run: Run, into: Destination, stop: Callable[[], bool], *, together: bool
 ) -> Iterator[ExtractedFile]:
     """Writes the members of a run.  Raises `NotSorted` when one is not where it should be."""
     left = dict(run)

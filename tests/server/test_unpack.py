@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
 import shutil
 import subprocess
 import tarfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from kernsym.distros import CouldNotFindOut, MemberKind, Refused, Unusable
 from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import ExtractedFile, Pass, extract
+from kernsym.server.unpack import member_file as unpacked
 from tests.deb_writer import COMPRESSIONS, Member, deb, link
 from tests.elf_writer import BUILD_ID, vmlinux
 from tests.server.unpacking import (
@@ -131,6 +134,32 @@ def test_stop_inside_a_member_discards_it(tmp_path: Path) -> None:
     )
     assert not went.complete
     assert written(tmp_path) == set()
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_member_can_be_read_while_it_is_written(tmp_path: Path, suffix: str) -> None:
+    content = random.Random(7).randbytes(3_000_000)
+    seen: list[int] = []
+
+    def begin(member: unpacked.Member, path: Path, size: int) -> Callable[[int], None]:
+        assert (member.name, size) == ("ext4", len(content))
+
+        def tell(there: int) -> None:
+            assert path.read_bytes() == content[:there]
+            seen.append(there)
+
+        return tell
+
+    extract(
+        Bytes(deb([(f"./{MODULES}/ext4.ko", content)], suffix=suffix)),
+        LAYOUT,
+        lambda *asked: True,
+        tmp_path,
+        lambda file: seen.append(0),
+        on_begin=begin,
+    )
+    assert len(seen) > 5
+    assert seen[:-1] == sorted(set(seen[:-1])) and seen[-2:] == [len(content), 0]
 
 
 def test_what_the_callbacks_raise_comes_out(tmp_path: Path) -> None:
