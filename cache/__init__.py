@@ -3,9 +3,10 @@
 from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Verification
 from kernsym.cache.file_search import FileMatch, FileSearch
 from kernsym.cache.foreign import Foreign, LooseFile
+from kernsym.cache.held import Held
 from kernsym.cache.known_members import KnownKernel, Member
 from kernsym.cache.places import read_config, store_folder
-from kernsym.cache.store import Held, Store
+from kernsym.cache.store import Store
 
 __all__ = [
     "Bundle",

@@ -15,47 +15,27 @@ one `stat` shows whether they hold; then by the links, which need nothing but th
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from kernsym.cache.atomic import replace_link, write_atomic
-from kernsym.cache.bundle import Bundle, BundleFile, FileRole, encode
+from kernsym.cache.atomic import write_atomic
+from kernsym.cache.bundle import Bundle, BundleFile, encode
 from kernsym.cache.file_index import FileIndex
+from kernsym.cache.held import Held
 from kernsym.cache.index import Index
 from kernsym.cache.known_members import KnownKernel, KnownMembers
+from kernsym.cache.links import BuildIdLinks
 from kernsym.cache.locks import hold
 from kernsym.cache.manifests import Manifests, read_manifest, stamp_of
+from kernsym.cache.tree import Tree, is_key
 from kernsym.distros import Kernel, KernsymError, PackageRef, Refused, Unusable
 
-_MANIFEST = "manifest.json"
 _BUILD_ID = re.compile(r"(?:[0-9a-f]{2}){4,}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A file that the store holds: the key of its kernel, its entry there, its absolute path."""
-
-    key: str
-    file: BundleFile
-    path: Path
-    read: Callable[[], Bundle | None] = field(repr=False, compare=False)
-
-    @property
-    def bundle(self) -> Bundle:
-        """The manifest that names it, read when it is asked for.
-
-        Raises `KernsymError` (`not-held`) when the kernel was removed meanwhile.
-        """
-        bundle = self.read()
-        if bundle is None:
-            raise KernsymError("not-held", f"the kernel {self.key} is no longer held")
-        return bundle
 
 
 class Store:
@@ -63,8 +43,10 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self.tree = Tree(self.root)
+        self._links = BuildIdLinks(self.tree)
         try:
-            (self.root / "kernels").mkdir(parents=True, exist_ok=True)
+            self.tree.kernels.mkdir(parents=True, exist_ok=True)
             self.index = Index(self.root / "index")
             self.files = FileIndex(self.root / "index", self.root / "locks" / "index")
             self.known = KnownMembers(
@@ -85,7 +67,7 @@ class Store:
 
     def folder(self, kernel: Kernel) -> Path:
         """The kernel's folder, whether or not anything is held."""
-        return self.root / "kernels" / kernel.key
+        return self.tree.folder(kernel.key)
 
     def lock(
         self,
@@ -96,25 +78,22 @@ class Store:
         stop: Callable[[], bool] = lambda: False,
     ) -> AbstractContextManager[None]:
         """Work on one part (`symbols`, `sources`, `manifest`) of a kernel, alone on this host."""
-        return hold(self._lock(kernel.key, part), on_wait=on_wait, stop=stop)
+        return hold(self.tree.lock(kernel.key, part), on_wait=on_wait, stop=stop)
 
     def bundle(self, kernel: Kernel) -> Bundle | None:
         """What is held for a kernel, or None."""
-        return self._manifests.read(self._manifest(kernel.key))
+        return self._manifests.read(self.tree.manifest(kernel.key))
 
     def bundle_by_key(self, key: str) -> Bundle | None:
         """What is held under `<distro>/<arch>/<uname>/<version>`; None for any other text."""
-        parts = key.split("/")
-        if len(parts) != 4 or any(part in ("", ".", "..") or "\0" in part for part in parts):
-            return None
-        return self._manifests.read(self._manifest(key))
+        return self._manifests.read(self.tree.manifest(key)) if is_key(key) else None
 
     def bundles(self, wanted: Callable[[str], bool] = lambda key: True) -> Iterator[Bundle]:
         """What is held of the kernels whose keys are `wanted`, in the order of the keys.  Broken
         manifests are passed over."""
-        for key in filter(wanted, self._keys()):
+        for key in filter(wanted, self.tree.held_keys()):
             with suppress(KernsymError):
-                bundle = read_manifest(self._manifest(key))
+                bundle = read_manifest(self.tree.manifest(key))
                 if bundle is not None:
                     yield bundle
 
@@ -136,10 +115,8 @@ class Store:
                     all_modules=held.all_modules or bundle.all_modules,
                     source_prefix=held.source_prefix or bundle.source_prefix,
                 )
-            for file in bundle.files:
-                if file.build_id and file.role is not FileRole.STRIPPED:  # its pair has the same
-                    replace_link(Path(self._link(file.build_id)), self.folder(kernel) / file.path)
-            manifest = self._manifest(kernel.key)
+            self._links.put(bundle)
+            manifest = self.tree.manifest(kernel.key)
             write_atomic(manifest, encode(bundle))
             self.files.put(bundle, stamp_of(manifest))
         self.index.touch(kernel.key)
@@ -151,7 +128,7 @@ class Store:
             return None
         found = self.files.find(build_id)
         if found is not None:
-            manifest = self._manifest(found.key)
+            manifest = self.tree.manifest(found.key)
             if stamp_of(manifest) == found.stamp:
                 path = manifest.parent / found.file.path
                 return self._held(found.key, found.file, path)
@@ -160,18 +137,15 @@ class Store:
 
     def has_link(self, build_id: str) -> bool:
         """Whether a file with this build ID was published, or is just coming or going: quickly."""
-        return os.path.lexists(self._link(build_id))
+        return self._links.has(build_id)
 
     def _find_by_link(self, build_id: str) -> Held | None:
         """The same where the index does not know it, or no longer; the index learns of it."""
-        if not self.has_link(build_id):
+        found = self._links.follow(build_id)
+        if found is None:
             return None
-        try:
-            path = Path(self._link(build_id)).resolve(strict=True)
-            inside = path.relative_to(self.root.resolve() / "kernels")
-        except (OSError, ValueError):
-            return None
-        key, name = "/".join(inside.parts[:4]), "/".join(inside.parts[4:])
+        key, path = found
+        name = str(path.relative_to(self.tree.folder(key).resolve()))
         bundle = self.bundle_by_key(key)
         file = next((file for file in bundle.files if file.path == name), None) if bundle else None
         if file is None:
@@ -195,10 +169,10 @@ class Store:
         each that is read; ends early when `stop()`."""
         with suppress(OSError), hold(self.root / "locks" / "mending", stop=stop):
             stamps = self.files.stamps()
-            for key in self._keys():
+            for key in self.tree.held_keys():
                 if stop():
                     return
-                if stamps.pop(key, "") != stamp_of(self._manifest(key)):
+                if stamps.pop(key, "") != stamp_of(self.tree.manifest(key)):
                     self._index(key)
             for key in stamps:
                 self._index(key)
@@ -207,8 +181,8 @@ class Store:
 
     def _index(self, key: str) -> None:
         """Make the index right for one kernel, unless somebody is publishing it just now."""
-        manifest = self._manifest(key)
-        lock = hold(self._lock(key, "manifest"), stop=lambda: True)
+        manifest = self.tree.manifest(key)
+        lock = hold(self.tree.lock(key, "manifest"), stop=lambda: True)
         with suppress(OSError, KernsymError), lock:
             stamp = stamp_of(manifest)
             bundle = read_manifest(manifest)
@@ -227,60 +201,20 @@ class Store:
         folder = self.folder(bundle.kernel)
         self.known.remember(KnownKernel.of(bundle))
         with self.lock(bundle.kernel, "symbols"), self.lock(bundle.kernel, "manifest"):
-            with suppress(FileNotFoundError):
-                (folder / _MANIFEST).unlink()
-            for file in bundle.files:
-                if file.build_id:
-                    self._unlink_build_id(file.build_id, folder)
+            self.tree.manifest(bundle.kernel.key).unlink(missing_ok=True)
+            self._links.remove(bundle)
             self.index.forget_kernel(bundle.kernel.key)
             self.files.drop(bundle.kernel.key)
             shutil.rmtree(folder, ignore_errors=True)
-            self._prune(folder.parent)
+            self.tree.prune(folder.parent)
 
     def discard_unfinished(self, kernel: Kernel) -> None:
         """Remove what lies in a kernel's folder while nothing of it is published."""
         with self.lock(kernel, "manifest"):
             folder = self.folder(kernel)
-            if not (folder / _MANIFEST).exists():
+            if not self.tree.manifest(kernel.key).exists():
                 shutil.rmtree(folder, ignore_errors=True)
-                self._prune(folder.parent)
-
-    def disk_usage(self, kernel: Kernel) -> int:
-        """Bytes on disk that a kernel's folder takes, packages and sources included."""
-        total = 0
-        for folder, _, names in os.walk(self.folder(kernel)):
-            for name in names:
-                with suppress(OSError):
-                    total += os.lstat(f"{folder}/{name}").st_blocks * 512
-        return total
-
-    def _link(self, build_id: str) -> str:
-        return f"{self.root}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
-
-    def _unlink_build_id(self, build_id: str, folder: Path) -> None:
-        """Remove a link, unless another kernel's file has taken it over."""
-        link = Path(self._link(build_id))
-        if link.is_symlink() and link.resolve().is_relative_to(folder.resolve()):
-            link.unlink(missing_ok=True)
-
-    def _prune(self, folder: Path) -> None:
-        """Remove folders that have become empty, up to `kernels/`."""
-        with suppress(OSError):
-            while folder != self.root / "kernels":
-                folder.rmdir()
-                folder = folder.parent
-
-    def _keys(self) -> list[str]:
-        """The keys of all kernels that have a manifest, in order."""
-        top = self.root / "kernels"
-        found = top.glob(f"*/*/*/*/{_MANIFEST}")
-        return sorted(str(path.parent.relative_to(top)) for path in found)
-
-    def _manifest(self, key: str) -> Path:
-        return self.root / "kernels" / key / _MANIFEST
-
-    def _lock(self, key: str, part: str) -> Path:
-        return self.root / "locks" / f"{key.replace('/', ',')}.{part}"
+                self.tree.prune(folder.parent)
 
     def _held(self, key: str, file: BundleFile, path: Path) -> Held:
         return Held(key=key, file=file, path=path, read=lambda: self.bundle_by_key(key))

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from kernsym.cache import Bundle, FileRole, Store
+from kernsym.cache.usage import bytes_on_disk
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.output import size
 from kernsym.client.server_api import ServerApi
@@ -63,7 +64,7 @@ def rm(settings: Settings, kernel: str) -> None:
         bundle = _find(where, kernel)
         freed = ""
         if isinstance(where, Store):
-            freed = f", {size(where.disk_usage(bundle.kernel))} freed"
+            freed = f", {size(bytes_on_disk(where.folder(bundle.kernel)))} freed"
             where.remove(bundle)
         else:
             where.remove(bundle.kernel)
@@ -112,7 +113,7 @@ def _row(bundle: Bundle, where: Store | ServerApi) -> str:
     if isinstance(where, Store):
         used = where.index.last_use(bundle.kernel.key)
         day = time.strftime("%Y-%m-%d", time.localtime(used)) if used else "-"
-        row += f"  {size(where.disk_usage(bundle.kernel)):>7}  {day}"
+        row += f"  {size(bytes_on_disk(where.folder(bundle.kernel))):>7}  {day}"
     return row
 
 
