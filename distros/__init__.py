@@ -5,7 +5,7 @@ Every module here is one distribution; `ls` is the list of what is supported.
 
 from kernsym.distros.core.banner import Banner, find_banner
 from kernsym.distros.core.catalog import Outcome, Verdict, catalog, identify, identify_package
-from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Page, Source
+from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Page, Series, Source
 from kernsym.distros.core.errors import (
     CouldNotFindOut,
     KernsymError,
@@ -38,6 +38,7 @@ __all__ = [
     "Page",
     "Refused",
     "Role",
+    "Series",
     "Source",
     "Unusable",
     "Verdict",

@@ -46,6 +46,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    typical=el_names.typical("alma"),
     named=rpm_files.named(recognise, el_names.packages),
     keyrings=rpm_sources.keyrings(
         "alma", "AlmaLinux-10", "AlmaLinux-9", "AlmaLinux-8", "AlmaLinux"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
+from kernsym.distros.core.distro import Claim, Distro, Evidence, Series, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
@@ -83,6 +83,18 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
     )
 
 
+def typical(series: Series) -> Kernel | None:
+    """Of 2 and 2023; a line beside the first has a repository of its own, or package names."""
+    if series.name not in ("2", "2023"):
+        return None
+    line = series.line or ("4.14" if series.name == "2" else _FIRST_OF_2023)
+    version = f"{line}.0-1.amzn{series.name}"
+    return Kernel(
+        distro="amazon", release=series.name, arch=series.arch, flavour=series.flavour,
+        uname=f"{version}.{series.arch}", version=version,
+    )  # fmt: skip
+
+
 def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     """What is given, then Amazon's mirror lists; they name folders that change with each release.
 
@@ -115,6 +127,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
+    typical=typical,
     named=rpm_files.named(recognise, packages),
     keyrings=rpm_sources.keyrings(
         "amazon-linux", "amazon-linux-2023", "amazon-linux-2", "amazon-ga"

@@ -41,6 +41,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    typical=el_names.typical("centos"),
     named=rpm_files.named(recognise, el_names.packages),
     crash_again=el_names.crash_again,
     weakly_signed=el_names.weakly_signed,

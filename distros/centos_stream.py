@@ -48,6 +48,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    typical=el_names.typical("centos-stream"),
     named=rpm_files.named(recognise, el_names.packages),
     keyrings=rpm_sources.keyrings(
         "centos", "centosofficial", "CentOS-Official", "CentOS-Official-SHA256"

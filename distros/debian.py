@@ -14,7 +14,7 @@ from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.masked import built_by
 from kernsym.distros.core.package import Package, PackageRef, Role
-from kernsym.distros.formats import apt_archive, deb_images, listing, snapshot
+from kernsym.distros.formats import apt_archive, deb_images, deb_series, listing, snapshot
 from kernsym.distros.formats.deb_ports import port_of_flavour
 from kernsym.distros.formats.debian_releases import ALIASES, CODENAMES, LINES
 
@@ -288,6 +288,7 @@ DISTRO = Distro(
     locate=locate,
     layout=layout,
     weakly_signed=lambda kernel: kernel.release in ("6", "7"),  # with SHA-1 alone
+    typical=deb_series.debian,
     named=deb_images.named(recognise, "Debian"),
     keyrings=(_KEYRING,),
     keyring_package="debian-archive-keyring",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
+from kernsym.distros.core.distro import Claim, Distro, Evidence, Series, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
@@ -147,6 +147,17 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
     )
 
 
+def typical(series: Series) -> Kernel | None:
+    """Of a release by its number; that the version is none of its kernels' does not matter."""
+    if not series.name.isdecimal() or int(series.name) < _FIRST_WITH_COMMON:
+        return None
+    version = f"6.0.0-1.fc{int(series.name)}"
+    return Kernel(
+        distro="fedora", release=series.name, arch=rpm_arch(series.arch), flavour=series.flavour,
+        uname=f"{version}.{series.arch}", version=version,
+    )  # fmt: skip
+
+
 def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     """What is given, then release and updates, served or archived, then Koji.
 
@@ -188,6 +199,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
+    typical=typical,
     named=rpm_files.named(recognise, packages),
     weakly_signed=weakly_signed,
     keyrings=rpm_sources.keyrings("fedora", "fedora"),

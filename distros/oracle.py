@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
+from kernsym.distros.core.distro import Claim, Distro, Evidence, Series, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.package import Package, Role
 from kernsym.distros.formats import el_family, el_names, rpm_files, rpm_sources
@@ -97,6 +98,14 @@ def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     return rpm_sources.in_order(kernel, given, [flat] if int(kernel.release) >= 5 else [])
 
 
+def typical(series: Series) -> Kernel | None:
+    """RHCK's as of the whole family; `uek` is a flavour."""
+    kernel = el_names.typical("oracle")(replace(series, flavour=""))
+    if kernel is None or not series.flavour:
+        return kernel
+    return replace(kernel, flavour=series.flavour)
+
+
 def build_id_differs(kernel: Kernel) -> bool:
     """Whether the vmlinux of the debuginfo package has another build ID than the kernel that runs.
 
@@ -117,6 +126,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    typical=typical,
     named=rpm_files.named(recognise, packages),
     crash_again=el_names.crash_again,
     weakly_signed=el_names.weakly_signed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
+from kernsym.distros.core.distro import Claim, Distro, Evidence, Series, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.masked import built_by
@@ -57,6 +57,19 @@ def packages(kernel: Kernel) -> tuple[Package, ...]:
     return (rpm(Role.DEBUGINFO, f"linux{flavour}-debuginfo", kernel.version, kernel.arch),)
 
 
+def typical(series: Series) -> Kernel | None:
+    """Of a release by its number (`5`, `5.0`)."""
+    number = series.name.removesuffix(".0")
+    if not re.fullmatch("[1-9]", number):
+        return None
+    version = f"6.1.0-1.ph{number}"
+    flavour = f"-{series.flavour}" if series.flavour else ""
+    return Kernel(
+        distro="photon", release=number, arch=series.arch, flavour=series.flavour,
+        uname=f"{version}{flavour}", version=version,
+    )  # fmt: skip
+
+
 def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     """What is given, then the release's debuginfo repository; its second host is not confirmed."""
     return rpm_sources.in_order(kernel, given, list(_built_in(kernel)) if kernel.arch else [])
@@ -82,6 +95,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=layout,
+    typical=typical,
     named=rpm_files.named(recognise, packages),
     keyrings=(
         "/etc/pki/rpm-gpg/VMWARE-RPM-GPG-KEY-4096",

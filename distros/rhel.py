@@ -102,6 +102,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    typical=el_names.typical("rhel"),
     named=rpm_files.named(recognise, el_names.packages),
     crash_again=el_names.crash_again,
     weakly_signed=el_names.weakly_signed,

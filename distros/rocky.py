@@ -42,6 +42,7 @@ DISTRO = Distro(
     sources=sources,
     locate=rpm_sources.locate,
     layout=el_names.layout,
+    typical=el_names.typical("rocky"),
     named=rpm_files.named(recognise, el_names.packages),
     keyrings=rpm_sources.keyrings("rocky", "Rocky-10", "Rocky-9", "Rocky-8", "rockyofficial"),
 )

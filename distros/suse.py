@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kernsym.distros.core.distro import Claim, Distro, Evidence, Source
+from kernsym.distros.core.distro import Claim, Distro, Evidence, Series, Source
 from kernsym.distros.core.kernel import Fingerprint, Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.masked import built_by
@@ -141,6 +141,21 @@ def named(file: str) -> Kernel | None:
     return _kernel(evidence, name, product)
 
 
+def typical(series: Series) -> Kernel | None:
+    """Of a product as `15-SP5`, of Leap as `15.5`; kernels that both share are called SLES's."""
+    release = series.name
+    if leap := re.fullmatch(r"15\.([3-9])", release):
+        release = f"15-SP{leap[1]}"
+    if not re.fullmatch(r"1[0-6](?:-SP[1-9])?|16\.[0-9]|15\.[0-2]|42\.[1-3]|Tumbleweed", release):
+        return None
+    ours = release == "Tumbleweed" or release.startswith(("15.", "42."))
+    flavour = series.flavour or "default"
+    return Kernel(
+        distro="opensuse" if ours else "sles", release=release, arch=series.arch, flavour=flavour,
+        uname=f"6.0.0-1-{flavour}", version="6.0.0-1",
+    )  # fmt: skip
+
+
 def sources(kernel: Kernel, given: Sequence[Source]) -> tuple[Source, ...]:
     """Where to ask, in order: what is `given`, openSUSE's public mirrors, the servers of SLES."""
     arch = next(iter(arches_of(kernel)), "x86_64")
@@ -194,6 +209,7 @@ DISTRO = Distro(
     layout=layout,
     weakly_signed=weakly_signed,
     named=named,
+    typical=typical,
     keyrings=suse_repositories.KEYRINGS,
     fingerprints=suse_repositories.FINGERPRINTS,
 )

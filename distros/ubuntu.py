@@ -13,7 +13,7 @@ from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Source
 from kernsym.distros.core.kernel import Fingerprint, Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, PackageRef, Role
-from kernsym.distros.formats import apt_archive, launchpad, listing, source_packages
+from kernsym.distros.formats import apt_archive, deb_series, launchpad, listing, source_packages
 from kernsym.distros.formats.deb_ports import port_of_machine
 from kernsym.distros.formats.ubuntu_builders import is_edgys, is_ubuntus, machine_of_builder
 from kernsym.distros.formats.ubuntu_packages import (
@@ -283,6 +283,7 @@ DISTRO = Distro(
     layout=layout,
     weakly_signed=weakly_signed,
     named=named,
+    typical=deb_series.ubuntu,
     keyrings=(_DBGSYM_KEYRING, _ARCHIVE_KEYRING),
     keyring_package="ubuntu-dbgsym-keyring",
 )

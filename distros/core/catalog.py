@@ -12,7 +12,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import kernsym.distros
@@ -65,7 +65,7 @@ def identify(fingerprint: Fingerprint) -> Verdict:
     """The verdict on a fingerprint; never raises for what a dump may hold."""
     named = identify_package(fingerprint.package) if fingerprint.package else None
     if named is not None:
-        return named
+        return said_to_be(named, fingerprint.distro)
     evidence = gather(fingerprint)
     if evidence is None:
         return Verdict(
@@ -85,7 +85,25 @@ def identify(fingerprint: Fingerprint) -> Verdict:
     elif not claims:
         homemade = neighbours.homemade(evidence)
         claims = {"homemade": homemade} if homemade else {}
-    return judge(claims, evidence)
+    return said_to_be(judge(claims, evidence), fingerprint.distro)
+
+
+def said_to_be(verdict: Verdict, distro: str | None) -> Verdict:
+    """The verdict, decided by what somebody says of the machine where the evidence leaves it open
+    and that is one of the possible distributions."""
+    wanted = catalog().get(distro or "")
+    if verdict.outcome is not Outcome.AMBIGUOUS or wanted is None:
+        return verdict
+    for kernel in verdict.possible:
+        if catalog()[kernel.distro] is wanted:
+            return replace(
+                verdict,
+                outcome=Outcome.IDENTIFIED,
+                reason=f"it is said to be of {wanted.title}; {verdict.reason}",
+                kernel=kernel,
+                candidates=(kernel.distro,),
+            )
+    return verdict
 
 
 def identify_package(file: str) -> Verdict | None:

@@ -87,6 +87,20 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Kernels of a distribution that are asked for by no name of their own.
+
+    `name`: its release, as a number or code name; `flavour`: "" is the plain one; `arch` as
+    `uname -m` spells it; `line`: the upstream version that they begin with (`6.8`), "" any.
+    """
+
+    name: str
+    flavour: str = ""
+    arch: str = "x86_64"
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """A small file that came: an index, a listing.  `signed_by` as in `PackageRef`."""
 
@@ -159,6 +173,8 @@ class Distro:
     `crash_again(kernel)`: options to start crash with once more when it ends before its prompt,
     for kernels whose dumps do not tell all that it needs.
     `named(file)`: the kernel whose package a file is named after; None: not this distribution's.
+    `typical(series)`: what a kernel of a series looks like, for `sources` to tell where they are
+    published, and of which release and flavour they are; None: there is no such series.
 
     `keyrings`: paths of the keyrings that a `Source` with an empty `signed_by` is checked against,
     as the distribution's own package `keyring_package` installs them.  `fingerprints`: of its keys,
@@ -177,6 +193,7 @@ class Distro:
     weakly_signed: Callable[[Kernel], bool] = lambda kernel: False
     crash_again: Callable[[Kernel], tuple[str, ...]] = lambda kernel: ()
     named: Callable[[str], Kernel | None] | None = None
+    typical: Callable[[Series], Kernel | None] = lambda series: None
     also: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
     keyring_package: str = ""

@@ -22,6 +22,8 @@ class Fingerprint:
     fields.  `arch`: as `uname -m` spells it, from the dump's headers.  `build_id`: lower-case hex.
     `vmcoreinfo`: the text of the VMCOREINFO note (kernel/crash_core.c), lines `KEY=VALUE`.
     `package`: the name of a package's file, where somebody named that and there is no dump.
+    `distro`: whose kernel it is, as somebody said who knows the machine (an inventory), by a name
+    of the catalog; it decides between those that the evidence leaves, and never against it.
     """
 
     banner: str | None = None
@@ -32,6 +34,7 @@ class Fingerprint:
     build_id: str | None = None
     vmcoreinfo: str | None = None
     package: str | None = None
+    distro: str | None = None
 
     def __post_init__(self) -> None:
         if self.build_id is not None and not _BUILD_ID.match(self.build_id):

@@ -105,6 +105,12 @@ def find_stanza(
     return None
 
 
+def find_stanzas(listing: bytes, name: str, *, beginning: str) -> Iterator[Stanza]:
+    """The packages of a list whose names begin so; errors as of `find_stanza`."""
+    for raw in _stanzas(decompressed(listing, name), f"\nPackage: {beginning}".encode()):
+        yield _stanza(parse_fields(raw.decode("utf-8", "replace")))
+
+
 def find_source(listing: bytes, name: str, *, package: str, version: str) -> dict[str, str] | None:
     """The fields of one source package in a Sources list that was fetched as file `name`; None
     when it is not there.  Raises `FormatError` when the list does not decompress."""
@@ -117,6 +123,8 @@ def find_source(listing: bytes, name: str, *, package: str, version: str) -> dic
 
 def _stanza(fields: dict[str, str]) -> Stanza:
     size = fields.get("size", "")
+    if "version" not in fields:
+        raise FormatError(f"the entry of {fields['package']} has no Version")
     if "filename" not in fields or not size.isdecimal():
         raise FormatError(f"the entry of {fields['package']} has no Filename or no Size")
     return Stanza(
@@ -132,7 +140,11 @@ def _stanza(fields: dict[str, str]) -> Stanza:
 
 def _stanzas_of(pieces: Iterator[bytes], package: str) -> Iterator[bytes]:
     """The raw stanzas of a package, out of pieces of a Packages list."""
-    head = f"\nPackage: {package}\n".encode()
+    return _stanzas(pieces, f"\nPackage: {package}\n".encode())
+
+
+def _stanzas(pieces: Iterator[bytes], head: bytes) -> Iterator[bytes]:
+    """The raw stanzas that begin with `head`, of which the first line feed is none of theirs."""
     kept = b"\n"
     for piece in pieces:
         kept += piece
@@ -147,7 +159,7 @@ def _stanzas_of(pieces: Iterator[bytes], package: str) -> Iterator[bytes]:
         # What may still become a match stays; a stanza without an end is not kept for ever.
         kept = kept[start:] if start >= 0 else kept[-len(head) :]
         if len(kept) > _LONGEST_STANZA + _PIECE:
-            raise FormatError(f"the entry of {package} does not end")
+            raise FormatError(f"the entry of {head.decode()[10:].strip()} does not end")
     if kept.startswith(head):
         yield kept[1:]
 

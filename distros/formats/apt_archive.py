@@ -14,7 +14,14 @@ from dataclasses import replace
 from kernsym.distros.core.distro import Fetch, Page, Source
 from kernsym.distros.core.errors import CouldNotFindOut
 from kernsym.distros.core.package import Package, PackageRef
-from kernsym.distros.formats.apt import FormatError, Release, Stanza, find_stanza, parse_release
+from kernsym.distros.formats.apt import (
+    FormatError,
+    Release,
+    Stanza,
+    find_stanza,
+    find_stanzas,
+    parse_release,
+)
 
 _SUFFIXES = (".xz", ".gz", ".bz2", "")
 
@@ -77,8 +84,20 @@ def locate(package: Package, source: Source, fetch: Fetch, *, port: str) -> Pack
         with readable(source):
             stanza = _find(package, path, listing)
         if stanza is not None:
-            return _reference(package, stanza, source, page)
+            return reference(package, stanza, source, page)
     return None
+
+
+def every(
+    source: Source, fetch: Fetch, *, port: str, beginning: str
+) -> Iterator[tuple[Stanza, Page]]:
+    """The packages of a suite whose names begin so, each with the suite's Release; as `locate`."""
+    for page, path, listing in read_lists(
+        source, fetch, lambda release: _lists(release, source, port)
+    ):
+        with readable(source):
+            for stanza in find_stanzas(listing, path.rsplit("/", 1)[-1], beginning=beginning):
+                yield stanza, page
 
 
 def read_lists(
@@ -162,7 +181,8 @@ def _find(package: Package, path: str, listing: bytes) -> Stanza | None:
     )
 
 
-def _reference(package: Package, stanza: Stanza, source: Source, page: Page) -> PackageRef:
+def reference(package: Package, stanza: Stanza, source: Source, page: Page) -> PackageRef:
+    """The package as a list has it; `page` is the Release that the list is named in."""
     if package.arch == "*":
         name = package.id.replace("_*.", f"_{stanza.architecture}.")
         package = replace(package, arch=stanza.architecture, id=name)

@@ -34,6 +34,10 @@ _BY_MACHINE = {machine: port for port, machine, _ in reversed(_PORTS) if port !=
 _MACHINES = {port: machine for machine, port in reversed(_BY_MACHINE.items())} | {
     "amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l", "i386": "i686",
 }  # fmt: skip
+_PLAIN = {
+    "amd64": "amd64", "i386": "686-pae", "arm64": "arm64", "armhf": "armmp", "s390x": "s390x",
+    "ppc64el": "powerpc64le", "riscv64": "riscv64", "loong64": "loong64",
+}  # fmt: skip
 # What else the name of a flavour of Debian's is made of.
 _MODIFIERS = (
     "2e", "2f", "3", "16k", "64k", "bcm91250a", "bcm91480b", "bigmem", "cloud", "cobalt",
@@ -55,6 +59,15 @@ def port_of_flavour(flavour: str) -> tuple[str, str] | None:
     if len(named) != 1 or any(word not in _BY_WORD and word not in _MODIFIERS for word in words):
         return None
     return named[0]
+
+
+def plain_flavour(machine: str) -> str:
+    """Debian's flavour of a kernel without a speciality, "" of a processor that has none or two.
+
+    >>> plain_flavour("x86_64"), plain_flavour("aarch64"), plain_flavour("i686")
+    ('amd64', 'arm64', '686-pae')
+    """
+    return _PLAIN.get(port_of_machine(machine), "")
 
 
 def port_of_machine(machine: str | None) -> str:

@@ -8,8 +8,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from kernsym.distros.core.distro import Series
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.layout import Layout
 from kernsym.distros.core.package import Package, Role
@@ -153,6 +155,23 @@ def kernel_of(name: ElName, distro: str, release: str, arch: str | None) -> Kern
         flavour=name.flavour,
         version=name.version,
     )
+
+
+def typical(distro: str) -> Callable[[Series], Kernel | None]:
+    """`Distro.typical` for one of the family: a kernel of the last known minor of a major."""
+
+    def kernel(series: Series) -> Kernel | None:
+        major = series.name.partition(".")[0]
+        lines, builds = _LINES.get(f"el{major}"), (_FIRST_BUILDS | _MINORS).get(major)
+        if lines is None or builds is None or major == "5":
+            return None
+        sign = "+" if int(major) >= 8 else "."
+        variant = f"{sign}{series.flavour}" if series.flavour else ""
+        uname = f"{lines[-1]}-{builds[-1]}.el{major}.{series.arch}{variant}"
+        name = parse(uname)
+        return kernel_of(name, distro, uname, series.arch) if name else None
+
+    return kernel
 
 
 def packages(kernel: Kernel) -> tuple[Package, ...]:

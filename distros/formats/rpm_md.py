@@ -5,15 +5,16 @@ The lists have up to some 100 MB: they are unpacked and parsed as a stream, no f
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from kernsym.distros.core.distro import Fetch, Page, Source
 from kernsym.distros.core.errors import CouldNotFindOut
 from kernsym.distros.core.kernel import Kernel
-from kernsym.distros.core.package import Package, PackageRef
+from kernsym.distros.core.package import Package, PackageRef, Role
 from kernsym.distros.formats.apt import FormatError
 from kernsym.distros.formats.rpm_lists import (
     COMMON,
@@ -26,6 +27,9 @@ from kernsym.distros.formats.rpm_lists import (
     unpacked,
 )
 from kernsym.distros.formats.rpm_versions import Edition, edition_key
+
+# The package that is wanted of those with a name, versions and architectures with `*`; or None.
+Wanted = Callable[[str], "Package | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ def locate(package: Package, kernel: Kernel, source: Source, fetch: Fetch) -> Pa
     """
     if "*" in package.version or "*" in package.arch:
         return next(iter(locate_all(package, kernel, source, fetch)), None)
-    found = next(_listed(package, source, fetch), None)
+    found = next(_listed(_named(package), source, fetch), None)
     return found.ref if found else None
 
 
@@ -68,7 +72,18 @@ def published(package: Package, source: Source, fetch: Fetch) -> tuple[Published
 
     Of one version and release, the one that was built last comes first.
     """
-    return tuple(sorted(_listed(package, source, fetch), key=_age, reverse=True))
+    return tuple(sorted(_listed(_named(package), source, fetch), key=_age, reverse=True))
+
+
+def every(pattern: re.Pattern[str], source: Source, fetch: Fetch) -> Iterator[PackageRef]:
+    """Every binary package whose name fits the pattern; errors as of `locate`."""
+
+    def wanted(name: str) -> Package | None:
+        if not pattern.fullmatch(name):
+            return None
+        return Package(role=Role.DEBUGINFO, id=name, name=name, version="*", arch="*")
+
+    return (found.ref for found in _listed(wanted, source, fetch))
 
 
 def _age(found: Published) -> tuple[Edition, int]:
@@ -76,14 +91,19 @@ def _age(found: Published) -> tuple[Edition, int]:
     return edition_key(found.epoch, version, release), found.built
 
 
-def _listed(package: Package, source: Source, fetch: Fetch) -> Iterator[Published]:
+def _named(package: Package) -> Wanted:
+    return lambda name: package if name == package.name else None
+
+
+def _listed(wanted: Wanted, source: Source, fetch: Fetch) -> Iterator[Published]:
     opened = open_list("primary", source, fetch)
     if opened is None:
         return
     repomd, pieces = opened
     try:
         for element in elements(pieces, f"{COMMON}package"):
-            if element.findtext(f"{COMMON}name") == package.name:
+            package = wanted(element.findtext(f"{COMMON}name") or "")
+            if package is not None:
                 found = _published(package, element, source, repomd)
                 if found is not None:
                     yield found
