@@ -34,11 +34,12 @@ class Blocks:
     threads: int
 
 
-def find_blocks(package: ByteSource, payload: Payload) -> Blocks | None:
+def find_blocks(package: ByteSource, payload: Payload, *, by_index: bool = False) -> Blocks | None:
     """The blocks of a payload, when each can be unpacked alone.
 
     They tell their sizes when threads packed them, and are found while the package comes; else the
-    index at its end does.  Raises `Refused` (`package-corrupt`).
+    index at its end does.  `by_index`: nothing else is asked, so that little is read for it.
+    Raises `Refused` (`package-corrupt`).
     """
     first = first_block(package, payload.offset) if payload.filter == "xz" else None
     if first is None or first.dictionary > _LARGEST_DICTIONARY:
@@ -46,7 +47,7 @@ def find_blocks(package: ByteSource, payload: Payload) -> Blocks | None:
     whole = package.whole()
     end = whole if payload.size is None else payload.offset + payload.size
     blocks: Iterable[Block] | None = None
-    if first.tells_sizes:
+    if first.tells_sizes and not by_index:
         blocks = walk(package, payload.offset, end)
     elif end is not None and whole is not None and end <= whole:
         blocks = read_index(package, payload.offset, end)

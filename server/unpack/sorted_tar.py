@@ -42,7 +42,8 @@ def open_sorted_tar(package: ByteSource) -> SortedTar | None:
     its files, or few blocks.  Raises `Refused` (`package-corrupt`)."""
     package.read_at(0, 1)  # only a source that has begun knows whether all of it is there
     paths = listed_files(package) if package.whole() is not None else frozenset()
-    found = find_blocks(package, deb.find_payload(package)) if paths else None
+    payload = deb.find_payload(package) if paths else None
+    found = find_blocks(package, payload, by_index=True) if payload else None
     blocks = tuple(found.blocks) if found else ()
     if found is None or len(blocks) < _LEAST_BLOCKS:
         return None
