@@ -10,16 +10,19 @@ from pathlib import Path
 
 import aiohttp
 
-from kernsym.distros import CouldNotFindOut, PackageRef, Refused
+from kernsym.distros import CouldNotFindOut, KernsymError, PackageRef, Refused
 from kernsym.server.disk import require_room
 from kernsym.server.mirrors.checked import CheckedFiles
 from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.mirrors.mirror_errors import MISSING, TryAgain, host_of, odd_status, public
 from kernsym.server.mirrors.part import Part, mismatch, new_digest, require_announced
+from kernsym.server.mirrors.ranged_file import RangedFile
 from kernsym.server.mirrors.upstream import Upstream, file_path, is_file_url
 
 _BLOCK = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes (?:(?P<start>[0-9]+)-[0-9]+|\*)/(?P<total>[0-9]+|\*)")
+
+_WRONG_BYTES = ("digest-mismatch", "package-changed")
 
 Progress = Callable[[int, int | None], None]
 
@@ -32,14 +35,17 @@ async def download(
     *,
     room: int = 0,
     on_progress: Progress = lambda done, total: None,
+    on_taken: Callable[[int], None] = lambda size: None,
     checked: CheckedFiles | None = None,
 ) -> Path:
     """Brings a package to `target` and returns where it lies: a file:// source is left in place.
 
     The caller alone works on `target`.  Readers of `growing` see the bytes as they come, and the
     error when they do not.  `room`: bytes that must stay free beside the package, for what will
-    be unpacked.  `on_progress` hears bytes, done and in all (None: not known).  `checked`: what
-    need not be compared with its digest again; a file:// source may be replaced and always is.
+    be unpacked.  `on_progress` hears bytes, done and in all (None: not known), `on_taken` before
+    it how many of them a `RangedFile` beside `target` had, so that they do not come again.
+    `checked`: what need not be compared with its digest again; a file:// source may be replaced
+    and always is.
 
     Interrupted in any way it leaves `TARGET.part`, from which the next call goes on.
 
@@ -53,7 +59,7 @@ async def download(
             read = _take_in_place if known else _check_in_place
             await asyncio.to_thread(read, ref, there, growing, on_progress)
         else:
-            await _Download(upstream, ref, target, growing, room, on_progress).run()
+            await _Download(upstream, ref, target, growing, room, on_progress, on_taken).run()
         if checked is not None and not growing.failed and not is_file_url(ref.url):
             await asyncio.to_thread(checked.remember, ref, target)
         return there or target
@@ -74,6 +80,7 @@ class _Download:
         growing: GrowingFile,
         room: int,
         on_progress: Progress,
+        on_taken: Callable[[int], None],
     ) -> None:
         self._upstream = upstream
         self._ref = ref
@@ -81,10 +88,14 @@ class _Download:
         self._room = room
         self._on_progress = on_progress
         self._total = ref.size
+        self._on_taken = on_taken
         self._part = Part(ref, target, growing)
+        self._ranges = RangedFile(ref, target)
 
     async def run(self) -> None:
         await asyncio.to_thread(self._part.open)
+        if self._ref.digest and self._ref.size:  # else nothing would tell whose bytes are wrong
+            await asyncio.to_thread(self._ranges.look, package=self._ref.digest)
         try:
             if self._part.size != self._ref.size:
                 await self._upstream.patiently(
@@ -93,12 +104,35 @@ class _Download:
                     come=lambda: self._part.size,
                 )
             await asyncio.to_thread(self._part.finish)
+        except KernsymError as error:
+            if error.code in _WRONG_BYTES:  # perhaps those that were taken
+                self._ranges.discard()
+            raise
         finally:
             self._part.close()
+            self._ranges.close()
 
     async def _attempt(self) -> None:
-        """One request for what is still lacking."""
-        headers = self._part.request_headers()
+        """Requests for what is still lacking: one, or one for each gap that ranges have left."""
+        end = await asyncio.to_thread(self._take)
+        while end is not None:
+            await self._ask(end)
+            end = await asyncio.to_thread(self._take)
+        if self._part.size != self._total:
+            await self._ask(None)
+
+    def _take(self) -> int | None:
+        """Use what ranges have brought; where more of that comes, None: nowhere."""
+        while (run := self._ranges.run_at(self._part.size)) and run[0] <= self._part.size:
+            data = self._ranges.read(self._part.size, min(_BLOCK, run[1] - self._part.size))
+            self._part.append(data)
+            self._on_taken(len(data))
+            self._on_progress(self._part.size, self._total)
+        return run[0] if run else None
+
+    async def _ask(self, end: int | None) -> None:
+        """One request, to `end` or for all that is lacking."""
+        headers = self._part.request_headers(end)
         async with self._upstream.open(self._ref.url, headers) as answer:
             start = self._understand(answer)
             if start is None:
@@ -111,7 +145,8 @@ class _Download:
             async for piece in answer.content.iter_any():
                 await asyncio.to_thread(self._part.write, piece)
                 self._on_progress(self._part.size, self._total)
-        if self._total is not None and self._part.size < self._total:
+        end = end or self._total
+        if end is not None and self._part.size < end:
             raise TryAgain(
                 "mirror-unreachable",
                 f"{host_of(self._ref.url)} sent less than it announced",

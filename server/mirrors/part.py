@@ -50,8 +50,9 @@ class Part:
         self._growing.begin(self._path)
         self._growing.grown(self.size)
 
-    def request_headers(self) -> dict[str, str]:
-        """Ask for the rest of the same entity, if only the same mirror can tell that it is.
+    def request_headers(self, end: int | None = None) -> dict[str, str]:
+        """Ask for the rest, to before `end`, of the same entity, if only the same mirror can tell
+        that it is.
 
         Without a validator and a digest nothing would tell: all is asked for, and compared.
         """
@@ -59,7 +60,8 @@ class Part:
         same = origin.get("validator", "") if origin.get("url") == public(self._ref.url) else ""
         if not self.size or not (same or self._ref.digest):
             return {}
-        return {"Range": f"bytes={self.size}-"} | ({"If-Range": same} if same else {})
+        last = "" if end is None else end - 1
+        return {"Range": f"bytes={self.size}-{last}"} | ({"If-Range": same} if same else {})
 
     def begin_answer(self, start: int, headers: Mapping[str, str]) -> None:
         """The next bytes are those from `start` on.  Raises `CouldNotFindOut` when that is past
@@ -77,6 +79,11 @@ class Part:
         if origin != self._origin():
             with writing(self._sidecar):
                 self._sidecar.write_text(json.dumps(origin))
+
+    def append(self, data: bytes) -> None:
+        """As `write`, behind what is held."""
+        self._position = self.size
+        self.write(data)
 
     def write(self, data: bytes) -> None:
         """The next bytes of an answer; those that are held already are only compared.

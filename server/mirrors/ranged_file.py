@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,13 +35,19 @@ class RangedFile:
 
     def take_over(self) -> None:
         """Go on with what was left of the same package from the same mirror; drop anything else."""
-        entity, pieces = self._read_journal()
-        if entity is None or not self._path.exists():
+        if not self.look(**self._origin):
             self.discard()
-            return
-        self.entity, self._pieces = entity, pieces
-        with writing(self._path):
+
+    def look(self, **origin: str) -> bool:
+        """Whether something was left, to be read, of which this is noted (`package`, `url`)."""
+        self.entity, self._pieces = self._read_journal(origin)
+        if self.entity is None:
+            return False
+        try:
             self._descriptor = os.open(self._path, os.O_RDWR)
+        except FileNotFoundError:
+            self.entity, self._pieces = None, set()
+        return self.entity is not None
 
     def begin(self, entity: Entity) -> None:
         """Nothing has come yet of this file.  Raises `Unusable` (`disk-full`)."""
@@ -82,6 +88,10 @@ class RangedFile:
         assert self._descriptor is not None
         return os.pread(self._descriptor, size, offset)
 
+    def run_at(self, offset: int) -> tuple[int, int] | None:
+        """Where the run of bytes that is held at an offset, or the next one, begins and ends."""
+        return next((run for run in self.runs() if run[1] > offset), None)
+
     def runs(self) -> Iterator[tuple[int, int]]:
         """What is held: where each run of bytes begins and ends, in order."""
         size = self.entity.size if self.entity else 0
@@ -118,12 +128,12 @@ class RangedFile:
         for path in (self._path, self._journal):
             path.unlink(missing_ok=True)
 
-    def _read_journal(self) -> tuple[Entity | None, set[int]]:
-        """Of the same package and mirror; a line that was not finished counts for nothing."""
+    def _read_journal(self, asked: Mapping[str, str]) -> tuple[Entity | None, set[int]]:
+        """What began as `asked`; a line that was not finished counts for nothing."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             first, *lines = self._journal.read_text().split("\n")
             origin = json.loads(first)
-            if {**origin, **self._origin, "piece": PIECE} == origin:
+            if {**origin, **asked, "piece": PIECE} == origin:
                 entity = Entity(
                     size=int(origin["size"]), etag=origin["etag"], modified=origin["modified"]
                 )
