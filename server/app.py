@@ -11,6 +11,7 @@ from aiohttp import web
 from kernsym.cache import Foreign, Store
 from kernsym.distros import KernsymError
 from kernsym.server.bring.packages import Packages
+from kernsym.server.bring.plan import Plans
 from kernsym.server.config import ServerConfig
 from kernsym.server.gate.access import ACCESS, OPEN_PATHS, Access, access_middleware
 from kernsym.server.gate.cors import add_cors
@@ -24,6 +25,7 @@ from kernsym.server.keys import (
     LOOKUP,
     METRICS,
     MISSES,
+    PLANS,
     RELOAD,
     STORE,
     SYMBOLS,
@@ -42,7 +44,7 @@ from kernsym.server.openapi import with_description
 from kernsym.server.problems import problems_middleware
 from kernsym.server.process.forward import forward_to
 from kernsym.server.process.reload import Reload
-from kernsym.server.routes import debuginfod, jobs, kernels, metadata, ops, symbols
+from kernsym.server.routes import debuginfod, jobs, kernels, metadata, ops, planning, symbols
 from kernsym.server.routes.route import add_routes
 from kernsym.server.served import FileAnswers
 from kernsym.server.served.artefacts import Artefacts, cache_control
@@ -58,6 +60,7 @@ ROUTES = with_description(
         *debuginfod.ROUTES,
         *metadata.ROUTES,
         *symbols.ROUTES,
+        *planning.ROUTES,
         *jobs.ROUTES,
         *kernels.ROUTES,
         *ops.ROUTES,
@@ -128,6 +131,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         add_peer_gauges(app[METRICS], federation)
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
+        app[PLANS] = Plans(app[STORE], packages)
         app[SYMBOLS].resume()
         app[RELOAD].on_change(lambda new: app[JOBS].allow(new.options.max_jobs), "max_jobs")
         app[RELOAD].on_change(
@@ -144,6 +148,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         app[RELOAD].on_change(search.reconfigure, "sources", "offline", "fetch_on_demand")
         app[LOOKUP] = Lookup(app[STORE], search, federation)
         yield
+        app[PLANS].close()
 
 
 async def _close(app: web.Application) -> AsyncIterator[None]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from kernsym.cache import Bundle, Store
+from kernsym.cache import Bundle, FileRole, Store
+from kernsym.cache.messages import Part, SymbolsRequest
 from kernsym.distros import Fingerprint, Kernel, NotIdentified, Refused, identify
 from kernsym.server.binaries.verify import VmlinuxIdentity, check
+from kernsym.server.jobs.wanted import Wanted
 
 _MARK_DIGITS = 8
 
@@ -41,6 +43,15 @@ def find_held(store: Store, fingerprint: Fingerprint) -> Bundle | None:
     return found if found is not None and _is_same(found, fingerprint) else None
 
 
+def has(bundle: Bundle, request: SymbolsRequest) -> bool:
+    """Whether a bundle holds what a request asks for."""
+    if request.part is Part.SOURCES:
+        return bundle.first(FileRole.SOURCE_TREE) is not None
+    wanted = Wanted()
+    wanted.add(request.modules, everything=request.all_modules)
+    return wanted.satisfied_by(bundle)
+
+
 def only_build_id(fingerprint: Fingerprint) -> str:
     """The build ID where that is all that is known of a kernel, else ""."""
     alone = not _names_a_kernel(fingerprint) and not fingerprint.vmcoreinfo
@@ -67,11 +78,13 @@ def kernels_of(store: Store, fingerprint: Fingerprint) -> tuple[tuple[Kernel, ..
     held = find_held(store, fingerprint)
     if held is not None:
         return (held.kernel,), True
-    kernels, certain = _kernels(fingerprint)
+    kernels, certain = identified(fingerprint)
     return tuple(_place_of(store, kernel, fingerprint) for kernel in kernels), certain
 
 
-def _kernels(fingerprint: Fingerprint) -> tuple[tuple[Kernel, ...], bool]:
+def identified(fingerprint: Fingerprint) -> tuple[tuple[Kernel, ...], bool]:
+    """The kernel of a fingerprint, or its candidates; whether it is certain.  Raises as
+    `kernels_of`, of which it is the part that does not look at the store."""
     verdict = identify(fingerprint)
     possible = verdict.possible if _is_provable(fingerprint) else ()
     kernels = (verdict.kernel,) if verdict.kernel else possible

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from kernsym.cache import Store
+from kernsym.server.bring.plan import Plans
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
 from kernsym.server.lookup.lookup import Lookup
@@ -24,4 +25,5 @@ SYMBOLS = web.AppKey("symbols", Symbols)
 ARTEFACTS = web.AppKey("artefacts", Artefacts)
 MISSES = web.AppKey("misses", Misses)
 ANSWERS = web.AppKey("answers", FileAnswers)
+PLANS = web.AppKey("plans", Plans)
 LOOKUP = web.AppKey("lookup", Lookup)

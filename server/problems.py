@@ -29,6 +29,8 @@ _STATUS_OF_CODE = {
     "writes-off": 403,
     "too-many-requests": 429,
     "body-invalid": 400,
+    "no-such-series": 400,
+    "build-id-alone": 409,
     "query-invalid": 400,
     "build-id-invalid": 400,
     "request-entity-too-large": 413,

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 
-from kernsym.cache import Bundle, FileRole, Store
+from kernsym.cache import Bundle, Store
 from kernsym.cache.messages import Part, Priority, SymbolsRequest
 from kernsym.server.bring.kernel import KernelBringer
 from kernsym.server.bring.packages import Packages
 from kernsym.server.bring.sources import SourcesBringer
-from kernsym.server.held import find_held, kernels_of
+from kernsym.server.held import find_held, has, kernels_of
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.jobs.board import Work
-from kernsym.server.jobs.wanted import Wanted
 
 
 class Symbols:
@@ -33,7 +32,7 @@ class Symbols:
         Raises as `find_held`.
         """
         bundle = find_held(self._store, request.fingerprint)
-        if bundle is None or not _has(bundle, request):
+        if bundle is None or not has(bundle, request):
             return None
         self._store.index.touch(bundle.kernel.key)
         return bundle
@@ -73,12 +72,3 @@ class Symbols:
 
     def _work_on(self, part: Part) -> Work:
         return (self._sources if part is Part.SOURCES else self._kernel).bring
-
-
-def _has(bundle: Bundle, request: SymbolsRequest) -> bool:
-    """Whether a bundle holds what a request asks for."""
-    if request.part is Part.SOURCES:
-        return bundle.first(FileRole.SOURCE_TREE) is not None
-    wanted = Wanted()
-    wanted.add(request.modules, everything=request.all_modules)
-    return wanted.satisfied_by(bundle)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
 from kernsym.cache import Bundle, Store
+from kernsym.cache.messages import Priority
 from kernsym.distros import (
     CouldNotFindOut,
     Kernel,
@@ -32,6 +33,9 @@ from kernsym.server.mirrors.upstream import Upstream
 
 # Without these no symbols can be brought, so it is worth remembering that nobody publishes them.
 _NEEDED = (Role.DEBUGINFO, Role.KERNEL)
+
+# The packages of the source tree, as each distribution has it.
+SOURCE_ROLES = (Role.SOURCE, Role.DEBUGINFO_COMMON)
 
 # What a file is refused for that nobody's copy of it can be right.
 _NOT_THE_DUMPS = ("vmlinux-mismatch", "package-without-vmlinux")
@@ -108,45 +112,72 @@ class Packages:
         for ref in held.packages if held else ():
             if ref.package.role in roles and self._store.package_path(job.kernel, ref).is_file():
                 yield Offer(ref=ref, source=None)
-        packages = _named(job.kernel, roles)
-        needed = packages[0].role in _NEEDED
-        sources = await asyncio.to_thread(self._sources, job.kernel)
-        missed = self._store.index.miss(job.kernel, sources) if needed else None
-        if missed is not None:
-            raise missed
-        found = self._ask(job, packages, sources, version)
-        try:
-            # In a thread of its own: the distributions' code is synchronous.
-            while offer := await asyncio.to_thread(_next, found):
-                ref = offer.ref
-                if ref.digest in refused:
-                    continue
-                signed = f"signed by {ref.signed_by}" if ref.signed_by else "no signature"
-                job.stage("package", f"{ref.package.id}  {ref.origin}  {signed}")
-                yield offer
-        except NotPublished as error:
-            if needed:
-                self._store.index.remember_miss(job.kernel, sources, error)
-            raise
-
-    def _ask(
-        self, job: Job, packages: Sequence[Package], sources: Sequence[Source], version: str
-    ) -> Iterator[Offer]:
-        distro = catalog()[job.kernel.distro]
-        fetch = ThreadFetch(
-            self._upstream,
-            weak=distro.weakly_signed(job.kernel),
-            fingerprints=distro.fingerprints,
+        found = self.published(
+            job.kernel,
+            roles,
+            version=version,
+            patient=job.priority is Priority.PERSON,
             tell=_telling_once(job),
         )
-        return offers(
-            distro,
-            job.kernel,
-            packages,
-            sources,
-            fetch,
-            version=version,
-            pop_unsure=fetch.pop_unsure,
+        # In a thread of its own: the distributions' code is synchronous.
+        while offer := await asyncio.to_thread(_next, found):
+            ref = offer.ref
+            if ref.digest in refused:
+                continue
+            signed = f"signed by {ref.signed_by}" if ref.signed_by else "no signature"
+            job.stage("package", f"{ref.package.id}  {ref.origin}  {signed}")
+            yield offer
+
+    def published(
+        self,
+        kernel: Kernel,
+        roles: tuple[Role, ...],
+        *,
+        version: str = "",
+        patient: bool = True,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> Iterator[Offer]:
+        """What the sources publish of a kernel, for the first of the roles that its distribution
+        names any package for; for threads.  Of what one source has, packages of `version` come
+        first.  Errors as of `resolve.offers`; a sure miss is remembered for a while.
+        """
+        packages = _named(kernel, roles)
+        needed = packages[0].role in _NEEDED
+        sources = self.sources(kernel)
+        missed = self._store.index.miss(kernel, sources) if needed else None
+        if missed is not None:
+            raise missed
+        distro, fetch = catalog()[kernel.distro], self.fetch(kernel, patient=patient, tell=tell)
+        try:
+            yield from offers(
+                distro,
+                kernel,
+                packages,
+                sources,
+                fetch,
+                version=version,
+                pop_unsure=fetch.pop_unsure,
+            )
+        except NotPublished as error:
+            if needed:
+                self._store.index.remember_miss(kernel, sources, error)
+            raise
+
+    def fetch(
+        self,
+        kernel: Kernel,
+        *,
+        patient: bool = True,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> ThreadFetch:
+        """The door through which a kernel's distribution asks."""
+        distro = catalog()[kernel.distro]
+        return ThreadFetch(
+            self._upstream,
+            weak=distro.weakly_signed(kernel),
+            fingerprints=distro.fingerprints,
+            patient=patient,
+            tell=tell,
         )
 
     def _discard(self, kernel: Kernel, ref: PackageRef) -> None:
@@ -155,7 +186,7 @@ class Packages:
             for name in (path.name, f"{path.name}.part", f"{path.name}.part.json"):
                 path.with_name(name).unlink(missing_ok=True)
 
-    def _sources(self, kernel: Kernel) -> tuple[Source, ...]:
+    def sources(self, kernel: Kernel) -> tuple[Source, ...]:
         """Where to ask: the configured sources, the machine's, those that are built in."""
         distro = catalog()[kernel.distro]
         names = (distro.name, *distro.also, "*")

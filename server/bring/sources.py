@@ -8,16 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from kernsym.cache import BundleFile, FileRole, Store
-from kernsym.distros import NotIdentified, PackageRef, Role, catalog
+from kernsym.distros import NotIdentified, PackageRef, catalog
 from kernsym.server.bring.arriving import Arriving
-from kernsym.server.bring.packages import Packages
+from kernsym.server.bring.packages import SOURCE_ROLES, Packages
 from kernsym.server.bring.work import ROOT, alone, build_of, publish, stop_unpacking
 from kernsym.server.jobs import Job
 from kernsym.server.mirrors.resolve import Offer
 from kernsym.server.threads import in_thread
 from kernsym.server.unpack import SourceTree, extract_sources
-
-_ROLES = (Role.SOURCE, Role.DEBUGINFO_COMMON)
 
 
 class SourcesBringer:
@@ -36,7 +34,7 @@ class SourcesBringer:
                 return
             package, tree = await self._packages.first_good(
                 job,
-                _ROLES,
+                SOURCE_ROLES,
                 held,
                 lambda offer: self._unpack_sources(job, offer),
                 version=build_of((), held),

@@ -28,7 +28,7 @@ class ThreadFetch:
 
     `weak`: signatures with SHA-1 or DSA are good enough, as `Distro.weakly_signed` says.
     `fingerprints`: of keys that are believed though no keyring has them.  `tell` hears, in words,
-    when a mirror cannot be asked and what it said before is used.
+    when a mirror cannot be asked and what it said before is used.  `patient`: as `Upstream.held`.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class ThreadFetch:
         *,
         weak: bool = False,
         fingerprints: Sequence[str] = (),
+        patient: bool = True,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._upstream = upstream
         self._weak = weak
         self._fingerprints = fingerprints
+        self._patient = patient
         self._tell = tell
         self._unsure: dict[str, CouldNotFindOut] = {}
 
@@ -64,7 +66,9 @@ class ThreadFetch:
             self._unsure.setdefault(title, error)
             self._tell(f"using the list of {title} from {ago(age)} ({error.message})")
 
-        asked = self._upstream.page(url, digest=digest, fresh=fresh, on_stale=on_stale)
+        asked = self._upstream.page(
+            url, digest=digest, fresh=fresh, patient=self._patient, on_stale=on_stale
+        )
         body = self._upstream.from_thread(asked)
         return None if body is None else Page(url=url, body=body)
 
@@ -118,7 +122,9 @@ class ThreadFetch:
     def open(self, url: str, *, digest: str) -> IO[bytes] | None:
         """As `Fetch.open`."""
         limit = self._upstream.limits.list_bytes
-        page = self._upstream.from_thread(self._upstream.held(url, digest=digest, limit=limit))
+        page = self._upstream.from_thread(
+            self._upstream.held(url, digest=digest, limit=limit, patient=self._patient)
+        )
         return page.open() if page else None
 
     def _check_clear_signed(self, page: Page, source: Source) -> Page:

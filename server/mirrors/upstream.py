@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
 
 import aiohttp
 
@@ -32,6 +34,7 @@ __all__ = ["Limits", "Upstream", "file_path", "is_file_url"]
 _Answer = TypeVar("_Answer")
 
 _FRESH_SECONDS = 300.0  # mirrors change a few times a day
+_SILENT_SECONDS = 120.0  # for so long those without patience take a mirror's silence for granted
 _WORTH_A_NEW_START = 1 << 18  # bytes that came before a failure and make it count as the first
 _BLOCK = 1 << 20
 # Of a mirror that said nothing at all: what it said before may be told instead.
@@ -57,6 +60,9 @@ class Upstream:
         self.limits = limits or Limits()
         self._session = MirrorSession(self.limits, credentials or Credentials(), offline=offline)
         self._pages = PageCache(pages)
+        # Pages that are being asked for, so that many who want one ask once.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._silent: dict[str, tuple[float, CouldNotFindOut]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def use(self, credentials: Credentials) -> None:
@@ -95,13 +101,16 @@ class Upstream:
         *,
         digest: str | None = None,
         fresh: bool = False,
+        patient: bool = True,
         on_stale: OnStale | None = None,
     ) -> bytes | None:
         """A small file as bytes, or the names in a folder (`file://.../`); else as `held`."""
         if is_file_url(url) and url.endswith("/"):
             return await asyncio.to_thread(_names, url)
         limit = self.limits.page_bytes
-        page = await self.held(url, digest=digest, fresh=fresh, limit=limit, on_stale=on_stale)
+        page = await self.held(
+            url, digest=digest, fresh=fresh, limit=limit, patient=patient, on_stale=on_stale
+        )
         return await asyncio.to_thread(page.read) if page else None
 
     async def held(
@@ -111,31 +120,51 @@ class Upstream:
         digest: str | None = None,
         fresh: bool = False,
         limit: int,
+        patient: bool = True,
         on_stale: OnStale | None = None,
     ) -> HeldPage | None:
         """A file of the mirror that lies on disk now; None when the mirror has no such file.
 
         A page of known digest is asked for once and never again.  Another is used for some
-        minutes (not if `fresh`), then only confirmed if the mirror can do that.  When the mirror
-        cannot be asked, `on_stale`, if given, hears the age in seconds of what is held, and why;
-        that is the answer then.
+        minutes (not if `fresh`), then only confirmed if the mirror can do that.  Of several who
+        want it at once, one asks.  When the mirror cannot be asked, `on_stale`, if given, hears
+        the age in seconds of what is held, and why; that is the answer then.  Who is not
+        `patient` does not wait where somebody waited in vain a moment ago.
 
         Raises `CouldNotFindOut`, or `Refused` (`digest-mismatch`, `page-too-large`).
         """
         if is_file_url(url):
             return await asyncio.to_thread(_file, url, digest, limit)
-        page = await asyncio.to_thread(self._pages.find, url, digest)
-        if page is None or not (digest or (not fresh and page.age < _FRESH_SECONDS)):
-            known = page
-            try:
-                page = await self.patiently(
-                    lambda: self._ask(url, digest, known, limit), attempts=self.limits.attempts
-                )
-            except CouldNotFindOut as error:
-                if known is None or on_stale is None or error.code not in _SILENT:
-                    raise
-                on_stale(known.age, error)
+        async with self._turns.setdefault(digest or url, asyncio.Lock()):
+            page = await asyncio.to_thread(self._pages.find, url, digest)
+            if page is None or not (digest or (not fresh and page.age < _FRESH_SECONDS)):
+                known = page
+                try:
+                    page = await self._ask_again(url, digest, known, limit, patient=patient)
+                except CouldNotFindOut as error:
+                    if known is None or on_stale is None or error.code not in _SILENT:
+                        raise
+                    on_stale(known.age, error)
         return None if page is None or page.missing else page
+
+    async def _ask_again(
+        self, url: str, digest: str | None, known: HeldPage | None, limit: int, *, patient: bool
+    ) -> HeldPage | None:
+        """What the mirror says, asked several times."""
+        since, silence = self._silent.get(url, (0.0, None))
+        if silence and not patient and time.monotonic() - since < _SILENT_SECONDS:
+            raise CouldNotFindOut(
+                silence.code, silence.message, context=silence.context, hint=silence.hint
+            )
+        self._silent.pop(url, None)
+        try:
+            return await self.patiently(
+                lambda: self._ask(url, digest, known, limit), attempts=self.limits.attempts
+            )
+        except CouldNotFindOut as error:
+            if error.code in _SILENT:
+                self._silent[url] = time.monotonic(), error
+            raise
 
     async def patiently(
         self,

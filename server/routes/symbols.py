@@ -13,6 +13,7 @@ from kernsym.cache.tokens import TokenRole
 from kernsym.distros import Fingerprint, Verdict, identify
 from kernsym.server.gate.access import requester_of, require
 from kernsym.server.held import fingerprint_of, only_build_id
+from kernsym.server.jobs import Job
 from kernsym.server.keys import JOBS, LOOKUP, SYMBOLS
 from kernsym.server.lookup.lookup import KERNEL, Ask, BeingFetched
 from kernsym.server.routes.answers import json_answer
@@ -31,21 +32,30 @@ async def _symbols(request: web.Request, wanted: SymbolsRequest) -> web.Response
     To have something brought needs a token with the role fetch.  Of a kernel of which only a build
     ID is known 503 may come first: ask again until it is found out which one it is.
     """
+    found = await held_or_job(request, wanted)
+    if isinstance(found, Bundle):
+        return json_answer(found)
+    location = {"Location": f"/api/v1/jobs/{found.id}"}
+    return json_answer(found.status(), status=202, headers=location)
+
+
+async def held_or_job(request: web.Request, wanted: SymbolsRequest) -> Bundle | Job:
+    """The bundle when all that is wanted is held, else the job that brings it, if the request may
+    have something brought.  Raises what the route declares."""
     symbols = request.app[SYMBOLS]
     held = await asyncio.to_thread(symbols.held, wanted)
     if held is not None:
-        return json_answer(held)
+        return held
     require(request, TokenRole.FETCH)
     name = requester_of(request).name
     try:
-        job = await symbols.start(await _named(request, wanted), asked_by=name)
+        return await symbols.start(await _named(request, wanted), asked_by=name)
     except BeingFetched as error:
-        found = request.app[JOBS].get(error.job.id) if error.job else None
-        if found is None:
+        job = request.app[JOBS].get(error.job.id) if error.job else None
+        if job is None:
             raise
-        job = found
         await symbols.join(job, wanted, asked_by=name)
-    return json_answer(job.status(), status=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
+        return job
 
 
 async def _named(request: web.Request, wanted: SymbolsRequest) -> SymbolsRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from kernsym.distros import CouldNotFindOut
 from kernsym.server.mirrors.upstream import Limits, Upstream
 from tests.server.answering import serving
 from tests.upstream import UpstreamServer
@@ -101,3 +103,24 @@ async def test_pages_that_nobody_uses_are_swept(tmp_path: Path, mirror: Upstream
     os.utime(page, (time.time() - 40 * 86400,) * 2)
     async with Upstream(pages, QUICK):
         assert list(pages.iterdir()) == []
+
+
+async def test_many_who_want_a_page_at_once_ask_once(
+    mirror: UpstreamServer, upstream: Upstream
+) -> None:
+    asked = [upstream.page(f"{mirror.url}/Packages") for _ in range(8)]
+    assert await asyncio.gather(*asked) == [BODY] * 8
+    assert mirror.hits["/Packages"] == 1
+
+
+async def test_who_has_no_patience_does_not_wait_where_somebody_waited_in_vain(
+    mirror: UpstreamServer, upstream: Upstream
+) -> None:
+    mirror.status_for = lambda path, hit: 503
+    for patient, asked in ((True, 3), (False, 3), (True, 6)):
+        with pytest.raises(CouldNotFindOut):
+            await upstream.page(f"{mirror.url}/Packages", patient=patient)
+        assert mirror.hits["/Packages"] == asked
+    mirror.status_for = lambda path, hit: None
+    assert await upstream.page(f"{mirror.url}/Packages") == BODY
+    assert await upstream.page(f"{mirror.url}/Packages", fresh=True, patient=False) == BODY
