@@ -6,6 +6,7 @@ from kernsym.cache.foreign import Foreign, LooseFile
 from kernsym.cache.held import Held
 from kernsym.cache.known_members import KnownKernel, Member
 from kernsym.cache.places import read_config, store_folder
+from kernsym.cache.placing import placed
 from kernsym.cache.store import Store
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Member",
     "Store",
     "Verification",
+    "placed",
     "read_config",
     "store_folder",
 ]

@@ -75,7 +75,8 @@ class Bundle:
 
     `absent`: modules that were looked for in every package and are in none, in the kernel's
     spelling.  `all_modules`: every module of the packages is held.  `source_prefix`: the folder
-    that the sources lay in when vmlinux was made, as its DWARF names it; "" unknown.
+    that the sources lay in when vmlinux was made, as its DWARF names it; "" unknown.  `carried`: of
+    which .kbundle it came and who signed that; "" for what was fetched here.
     """
 
     kernel: Kernel
@@ -85,6 +86,7 @@ class Bundle:
     absent: tuple[str, ...] = ()
     all_modules: bool = False
     source_prefix: str = ""
+    carried: str = ""
     schema: int = SCHEMA
 
     def first(self, role: FileRole) -> BundleFile | None:

@@ -6,6 +6,7 @@ Commands are imported when they are called, so that `kernsym --help` is quick.
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ _COMMANDS = {
     "ls": ("store", "What the store holds."),
     "show": ("store", "One kernel of the store, file by file."),
     "rm": ("store", "Remove a kernel from the store."),
+    "export": ("bundles", "Pack kernels into one file."),
+    "import": ("bundles", "Take the kernels of such a file in."),
     "doctor": ("doctor", "What is missing on this machine, and how to get it."),
 }
 
@@ -39,7 +42,9 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"kernsym.client.commands.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(
+            module, f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tarfile
@@ -10,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
-from kernsym.cache import Bundle, BundleFile, FileRole, Store
+from kernsym.cache import Bundle, BundleFile, FileRole, Store, placed
 from kernsym.client.output import Reporter
 from kernsym.client.server_api import ServerApi
 from kernsym.distros import Kernel, Refused
@@ -23,7 +22,7 @@ def copy_files(
 
     Returns the bundle of the local store.
     """
-    theirs, bundle = bundle.kernel, _placed(store, bundle)
+    theirs, bundle = bundle.kernel, placed(store, bundle)
     wanted = tuple(
         file
         for file in bundle.files
@@ -48,7 +47,7 @@ def copy_files(
 
 def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporter) -> Bundle:
     """Bring the source tree here.  Returns the bundle of the local store."""
-    theirs, bundle = bundle.kernel, _placed(store, bundle)
+    theirs, bundle = bundle.kernel, placed(store, bundle)
     tree = bundle.first(FileRole.SOURCE_TREE)
     held = store.bundle(bundle.kernel)
     if tree is None or (held is not None and tree in held.files):
@@ -65,16 +64,6 @@ def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporte
             raise
         beside.replace(target)
     return store.publish(replace(bundle, files=(tree,)))
-
-
-def _placed(store: Store, bundle: Bundle) -> Bundle:
-    """The bundle with its place in this store, which may hold a twin where the server has none."""
-    held, verified = store.bundle(bundle.kernel), bundle.verification
-    if held is None or held.verification.is_same_build(verified):
-        return bundle
-    known = f"{verified.banner} {sorted(verified.symbols.items())}".encode()
-    mark = verified.build_id or hashlib.sha256(known).hexdigest()
-    return replace(bundle, kernel=replace(bundle.kernel, twin=mark[:8]))
 
 
 def _unpack(api: ServerApi, kernel: Kernel, into: Path, reporter: Reporter) -> None:

@@ -146,6 +146,12 @@ class ServerApi:
             raise Refused("digest-mismatch", f"{file.path} did not arrive as the server holds it")
         part.replace(target)
 
+    def import_bundle(self, pieces: Iterator[bytes]) -> tuple[Bundle, ...]:
+        """Send a .kbundle; what the server holds of its kernels then."""
+        headers = {"Content-Type": "application/zstd"}
+        answer = self._ask("POST", "/api/v1/bundles", data=pieces, headers=headers)
+        return _decode(answer, KernelList).kernels
+
     @contextlib.contextmanager
     def source_tree(self, kernel: Kernel) -> Iterator[IO[bytes]]:
         """The source tree of a kernel as an uncompressed tar stream of plain files."""

@@ -44,7 +44,16 @@ from kernsym.server.openapi import with_description
 from kernsym.server.problems import problems_middleware
 from kernsym.server.process.forward import forward_to
 from kernsym.server.process.reload import Reload
-from kernsym.server.routes import debuginfod, jobs, kernels, metadata, ops, planning, symbols
+from kernsym.server.routes import (
+    bundles,
+    debuginfod,
+    jobs,
+    kernels,
+    metadata,
+    ops,
+    planning,
+    symbols,
+)
 from kernsym.server.routes.route import add_routes
 from kernsym.server.served import FileAnswers
 from kernsym.server.served.artefacts import Artefacts, cache_control
@@ -63,6 +72,7 @@ ROUTES = with_description(
         *planning.ROUTES,
         *jobs.ROUTES,
         *kernels.ROUTES,
+        *bundles.ROUTES,
         *ops.ROUTES,
     )
 )

@@ -74,6 +74,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     upstream_seconds: Seconds = 90.0
     upstream_hops: Amount = 8
     foreign_mb: Amount = 20_480
+    import_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from kernsym.cache.tokens import TokenRole
 from kernsym.server.keys import CONFIG
 from kernsym.server.problems import status_of
 from kernsym.server.routes.answers import json_answer
-from kernsym.server.routes.route import Body, Media, Query, Route
+from kernsym.server.routes.route import Body, Media, Query, Route, Upload
 
 _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)(?::[^{}]+)?\}")
@@ -87,7 +87,7 @@ def describe(routes: Iterable[Route], *, open_reads: bool) -> dict[str, Any]:
 
 def _operation(route: Route, open_reads: bool) -> dict[str, Any]:
     handler = route.handler
-    handle = handler.handle if isinstance(handler, Body | Query) else handler
+    handle = handler.handle if isinstance(handler, Body | Query | Upload) else handler
     summary, _, more = (inspect.getdoc(handle) or "").partition("\n\n")
     found: dict[str, Any] = {
         "operationId": handle.__name__.strip("_"),
@@ -103,11 +103,13 @@ def _operation(route: Route, open_reads: bool) -> dict[str, Any]:
             *(free if route.role is TokenRole.READ and open_reads else ()),
             {"token": [route.role.value]},
         ]
+    content: dict[str, Any] = {}
     if isinstance(handler, Body):
-        found["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _schema(handler.kind)}},
-        }
+        content = {"application/json": {"schema": _schema(handler.kind)}}
+    if isinstance(handler, Upload):
+        content = {handler.media.type: {"schema": {}}}
+    if content:
+        found["requestBody"] = {"required": True, "content": content}
     return found
 
 

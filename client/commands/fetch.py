@@ -40,7 +40,7 @@ def fetch(
     from kernsym.cache import FileRole
     from kernsym.client.holdings import open_holdings
 
-    fingerprint, wanted = _read(settings, what)
+    fingerprint, wanted = read_wish(settings, what)
     with open_holdings(settings) as holdings:
         if modules is not None:
             wanted = tuple(filter(None, modules.split(",")))
@@ -53,7 +53,7 @@ def fetch(
             click.echo(holdings.path_of(bundle, FileRole.VMLINUX))
 
 
-def _read(settings: Settings, what: str) -> tuple[Fingerprint, Modules]:
+def read_wish(settings: Settings, what: str) -> tuple[Fingerprint, Modules]:
     """The fingerprint of what was named, and the modules that a dump has loaded."""
     if (banner := find_banner(what)) is not None:
         return Fingerprint(banner=banner.raw), ()

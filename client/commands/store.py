@@ -35,7 +35,7 @@ def ls(settings: Settings) -> None:
 def show(settings: Settings, kernel: str) -> None:
     """Show what is held of KERNEL: its key as `ls` prints it, its uname, or a build ID."""
     with _store_or_server(settings) as where:
-        bundle = _find(where, kernel)
+        bundle = find_bundle(where, kernel)
         if settings.json:
             click.echo(_as_json(bundle))
             return
@@ -43,6 +43,8 @@ def show(settings: Settings, kernel: str) -> None:
         click.echo(f"banner     {bundle.verification.banner}")
         click.echo(f"build ID   {bundle.verification.build_id or 'none'}")
         click.echo(f"checked    {bundle.verification.words}")
+        if bundle.carried:
+            click.echo(f"carried    {bundle.carried}")
         for ref in bundle.packages:
             signed = f"signed by {ref.signed_by}" if ref.signed_by else "no signature"
             click.echo(f"package    {ref.package.id}  {ref.origin}  {signed}")
@@ -61,7 +63,7 @@ def show(settings: Settings, kernel: str) -> None:
 def rm(settings: Settings, kernel: str) -> None:
     """Remove KERNEL (as `show` takes it) and everything that is held of it."""
     with _store_or_server(settings) as where:
-        bundle = _find(where, kernel)
+        bundle = find_bundle(where, kernel)
         freed = ""
         if isinstance(where, Store):
             freed = f", {size(bytes_on_disk(where.folder(bundle.kernel)))} freed"
@@ -86,7 +88,7 @@ def _bundles(where: Store | ServerApi) -> tuple[Bundle, ...]:
     return tuple(where.bundles()) if isinstance(where, Store) else where.kernels()
 
 
-def _find(where: Store | ServerApi, wanted: str) -> Bundle:
+def find_bundle(where: Store | ServerApi, wanted: str) -> Bundle:
     """The one kernel that `wanted` names.  Raises `Unusable` when it is none or several."""
     found = [
         bundle

@@ -25,6 +25,7 @@ FETCHER = web.AppKey("fetcher", aiohttp.ClientSession)
 
 _HERE = ("/buildid/", "/api/v1/kernels", "/healthz")
 _READING = ("GET", "HEAD")
+_UPLOADS = ("/api/v1/bundles",)  # too large to be held: sent on while they come
 _FINAL = ("could-not-find-out", "unusable")  # kinds of errors that the fetcher would repeat
 _ATTEMPTS = 2
 _OF_A_CONNECTION = frozenset(
@@ -67,14 +68,15 @@ async def _here_or_there(
 async def _forward(request: web.Request) -> web.StreamResponse:
     """The fetcher's answer to a request; asked for again when the fetcher ends before it answers
     what can be repeated.  Once it has begun, a connection that is cut is cut here too."""
-    body = await read_body(request) if request.can_read_body else None
+    upload = request.path in _UPLOADS
+    body = await read_body(request) if request.can_read_body and not upload else None
     for _ in range(_ATTEMPTS):
         try:
             async with request.app[FETCHER].request(
                 request.method,
                 URL(f"http://fetcher{request.rel_url.raw_path_qs}", encoded=True),
                 headers=_asking(request),
-                data=body,
+                data=request.content if upload else body,
                 allow_redirects=False,
             ) as answer:
                 return await _pass_on(request, answer)

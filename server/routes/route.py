@@ -50,6 +50,17 @@ class Body(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A handler that reads the body of the request itself, while it comes."""
+
+    media: Media
+    handle: Handler
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        return await self.handle(request)
+
+
+@dataclass(frozen=True, slots=True)
 class Query(Generic[T]):
     """A handler that is given the parameters of the request as a value of `kind`, a dataclass."""
 
@@ -88,7 +99,7 @@ class Route:
 
     method: str
     path: str
-    handler: Handler | Body[Any] | Query[Any]
+    handler: Handler | Body[Any] | Query[Any] | Upload
     role: TokenRole | None
     answers: Mapping[int, Any]
     problems: tuple[str, ...] = ()
