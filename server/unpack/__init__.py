@@ -8,8 +8,18 @@ A kind of package is told by its first bytes; it only has to say where its paylo
 """
 
 from kernsym.server.unpack.extract import Pass, extract
+from kernsym.server.unpack.index_file import drop_index, keep_index
 from kernsym.server.unpack.listing import list_modules
 from kernsym.server.unpack.member_file import ExtractedFile
 from kernsym.server.unpack.sources import SourceTree, extract_sources
 
-__all__ = ["ExtractedFile", "Pass", "SourceTree", "extract", "extract_sources", "list_modules"]
+__all__ = [
+    "ExtractedFile",
+    "Pass",
+    "SourceTree",
+    "drop_index",
+    "extract",
+    "extract_sources",
+    "keep_index",
+    "list_modules",
+]

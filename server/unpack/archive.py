@@ -28,9 +28,14 @@ _open2 = ffi.ffi(
 _SKIP_CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_longlong, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_longlong
 )
+_position = ffi.ffi("read_header_position", [ffi.c_archive_p], ctypes.c_longlong)
 _link_count = ffi.ffi("entry_nlink", [ffi.c_archive_entry_p], ctypes.c_uint)
 
 BLOCK = 1 << 18  # bytes: large enough for few calls, small enough for the processor's cache
+
+
+class Stopped(Exception):
+    """The caller asked to stop."""
 
 
 class EntryType(enum.Enum):
@@ -42,12 +47,15 @@ class EntryType(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A member as its header describes it; `size` in bytes, `modified` in seconds since 1970."""
+    """A member as its header describes it; `size` in bytes, `modified` in seconds since 1970.
+    `position`: where the header begins, in bytes from where the archive was opened.
+    """
 
     path: str
     type: EntryType
     size: int
     modified: int
+    position: int
 
 
 class Archive:
@@ -69,6 +77,7 @@ class Archive:
                 type=_entry_type(found),
                 size=found.size or 0,
                 modified=int(found.mtime or 0),
+                position=_position(self._pointer),
             )
 
     def blocks(self) -> Iterator[memoryview]:

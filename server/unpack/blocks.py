@@ -1,27 +1,24 @@
-"""Unpacks the independent blocks of an xz stream: one alone, or several at once in threads.
-
-liblzma lets go of the interpreter while it works, so threads are as good as processes here.
-"""
+"""Unpacks the independent blocks of an xz stream: one alone, or several at once in threads."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import lzma
 import os
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from kernsym.server.mirrors.growing import ByteSource
+from kernsym.server.unpack.ahead import in_order
 from kernsym.server.unpack.deb import Payload, corrupt
 from kernsym.server.unpack.xz import Block, first_block, read_index, walk
 
 _LARGEST_DICTIONARY = 64 << 20  # bytes: that of `xz -9`
 _MOST_MEMORY = _LARGEST_DICTIONARY + (4 << 20)  # of one decoder
 _MEMORY_OF_DECODERS = 2 * _LARGEST_DICTIONARY
-_MEMORY_OF_PIECES = 64 << 20  # unpacked ahead of the reader
+_LEAST_BLOCKS = 8  # of fewer, one has too much of the archive to be unpacked for a single file
 _PIECE = 1 << 20
 _INPUT = 1 << 18
 
@@ -32,6 +29,11 @@ class Blocks:
 
     blocks: Iterable[Block]
     threads: int
+
+    @property
+    def are_entrances(self) -> bool:
+        """Whether they are several, as far as that is known."""
+        return not isinstance(self.blocks, list) or len(self.blocks) >= _LEAST_BLOCKS
 
 
 def find_blocks(package: ByteSource, payload: Payload, *, by_index: bool = False) -> Blocks | None:
@@ -90,126 +92,42 @@ def _as_stream(package: ByteSource, block: Block) -> Iterator[bytes]:
     yield block.closing
 
 
-@contextlib.contextmanager
-def unpacked_in_order(package: ByteSource, found: Blocks) -> Iterator[Iterator[bytes]]:
-    """What the blocks unpack to, one after the other, while several are being unpacked.
+def unpacked_in_order(
+    package: ByteSource, found: Blocks
+) -> AbstractContextManager[Iterator[bytes]]:
+    """What the blocks unpack to, one after the other: `in_order`."""
+    return in_order((unpacked(package, block) for block in found.blocks), found.threads)
 
-    Memory stays flat: the decoders wait where they are too far ahead of the reader.  An error
-    comes out where the bytes would have, and ends the stream.
+
+class BlockEntrances:
+    """A payload that can be entered at its blocks: `Entrances`."""
+
+    def __init__(self, package: ByteSource, blocks: Sequence[Block], threads: int) -> None:
+        self.package = package
+        self.blocks = blocks
+        self.threads = threads
+        self.starts = tuple(
+            itertools.accumulate((block.unpacked for block in blocks[:-1]), initial=0)
+        )
+
+    @contextlib.contextmanager
+    def unpacked_from(self, number: int, *, together: bool) -> Iterator[Iterator[bytes]]:
+        parts = (unpacked(self.package, block) for block in self.blocks[number:])
+        if together:
+            with in_order(parts, self.threads) as pieces:
+                yield pieces
+        else:
+            yield itertools.chain.from_iterable(parts)
+
+
+def find_entrances(package: ByteSource, payload: Payload) -> BlockEntrances | None:
+    """The blocks of a payload that has come whole, if they are enough to be worth entering one.
+
+    Raises `Refused` (`package-corrupt`).
     """
-    work = _Work(package, found.blocks)
-    with ThreadPoolExecutor(found.threads, "blocks") as decoders:
-        for _ in range(found.threads):
-            decoders.submit(work.run)
-        try:
-            yield work.pieces()
-        finally:
-            work.close()
-
-
-class _Line:
-    """The pieces of one block that wait for the reader."""
-
-    def __init__(self) -> None:
-        self.pieces: deque[bytes] = deque()
-        self.ended = False
-        self.error: Exception | None = None
-
-
-class _Work:
-    """The blocks that are being unpacked, shared by the decoders and the reader."""
-
-    def __init__(self, package: ByteSource, blocks: Iterable[Block]) -> None:
-        self._package = package
-        self._blocks = iter(blocks)
-        self._turn = threading.Lock()  # to take the next block, which may have to come first
-        self._changed = threading.Condition()
-        self._lines: deque[_Line] = deque()  # in the order of the blocks
-        self._waiting = 0  # bytes in all lines
-        self._all_taken = False
-        self._closed = False
-
-    def run(self) -> None:
-        """What a decoder does: block after block."""
-        while (taken := self._take()) is not None:
-            line, block = taken
-            try:
-                for piece in unpacked(self._package, block):
-                    if not self._put(line, piece):
-                        return
-                self._end(line, None)
-            except Exception as error:
-                self._end(line, error)
-
-    def pieces(self) -> Iterator[bytes]:
-        """What the reader sees."""
-        while (line := self._first_line()) is not None:
-            while piece := self._next_piece(line):
-                yield piece
-            if line.error is not None:
-                raise line.error
-            with self._changed:
-                self._lines.popleft()
-                self._changed.notify_all()
-
-    def close(self) -> None:
-        """Lets the decoders go."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _take(self) -> tuple[_Line, Block] | None:
-        """The next block and its place in line; what keeps one from coming stands there instead."""
-        with self._turn:
-            if self._closed or self._all_taken:
-                return None
-            line = _Line()
-            block: Block | None = None
-            try:
-                block = next(self._blocks, None)
-            except Exception as error:
-                line.error = error
-            with self._changed:
-                self._all_taken = line.ended = block is None
-                if block is not None or line.error is not None:
-                    self._lines.append(line)
-                self._changed.notify_all()
-            return None if block is None else (line, block)
-
-    def _put(self, line: _Line, piece: bytes) -> bool:
-        """Adds a piece as soon as there is room; False: nobody wants it any more.
-
-        There is always room for what the reader waits for, so nothing waits for ever.
-        """
-        with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    self._closed
-                    or self._waiting + len(piece) <= _MEMORY_OF_PIECES
-                    or (line is self._lines[0] and not line.pieces)
-                )
-            )
-            line.pieces.append(piece)
-            self._waiting += len(piece)
-            self._changed.notify_all()
-            return not self._closed
-
-    def _end(self, line: _Line, error: Exception | None) -> None:
-        with self._changed:
-            line.ended, line.error = True, error
-            self._changed.notify_all()
-
-    def _first_line(self) -> _Line | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._lines or self._all_taken)
-            return self._lines[0] if self._lines else None
-
-    def _next_piece(self, line: _Line) -> bytes | None:
-        with self._changed:
-            self._changed.wait_for(lambda: line.pieces or line.ended)
-            if not line.pieces:
-                return None
-            piece = line.pieces.popleft()
-            self._waiting -= len(piece)
-            self._changed.notify_all()
-            return piece
+    come = package.whole() is not None
+    found = find_blocks(package, payload, by_index=True) if come else None
+    blocks = tuple(found.blocks) if found else ()
+    if found is None or len(blocks) < _LEAST_BLOCKS:
+        return None
+    return BlockEntrances(package, blocks, found.threads)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernsym.distros import Layout, MemberKind
+from kernsym.distros import Layout, MemberKind, Refused
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance
+from kernsym.server.unpack.archive import Archive, Entry, Stopped
+from kernsym.server.unpack.index_maker import IndexMaker, making_index
 from kernsym.server.unpack.member_file import (
     Destination,
     ExtractedFile,
@@ -18,7 +21,8 @@ from kernsym.server.unpack.member_file import (
     write_member,
 )
 from kernsym.server.unpack.members import safe_files
-from kernsym.server.unpack.payload import Stopped, open_payload
+from kernsym.server.unpack.notes import noted_build_id
+from kernsym.server.unpack.payload import open_payload
 from kernsym.server.unpack.pick import pick
 
 Wanted = Callable[[MemberKind, str, str], bool]
@@ -27,10 +31,11 @@ Wanted = Callable[[MemberKind, str, str], bool]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """What a pass went by.  `modules`: names of all modules seen, wanted or not; every module of
-    the package when `complete`."""
+    the package when `complete`.  `indexed`: it has left an index, for `keep_index`."""
 
     complete: bool
     modules: frozenset[str]
+    indexed: bool = False
 
 
 def extract(
@@ -42,12 +47,15 @@ def extract(
     *,
     stop: Callable[[], bool] = lambda: False,
     on_begin: OnBegin = nobody,
+    index: Path | None = None,
 ) -> Pass:
     """Writes the members that `wanted(kind, name, path)` agrees to, each beside and then renamed.
 
     `wanted` is asked when the member comes by and may block; `on_file` hears of a file as soon as
     it is whole, `on_begin` when it begins.  `stop` ends the pass early, also inside a member.
-    Where the package allows it only what is wanted is unpacked, vmlinux before the modules.
+    Where the package allows it only what is wanted is unpacked, vmlinux before the modules; where
+    it does not, what an earlier pass left at `index` may.  A pass that comes to the end of the
+    package, or near it, leaves one.
     Links are passed over: what they lead to is a member too, and a layout names all its places.
     Of a set of hard links, the name that carries the content counts.
     The package's digest is not known yet: publish nothing before it is.
@@ -55,24 +63,69 @@ def extract(
     Raises `Refused` (`package-corrupt`, `package-unsafe`, `package-kind-unknown`), `Unusable`
     (`disk-full`), and what kept the package from coming.
     """
-    modules: set[str] = set()
-    allowance = Allowance()
     target = Destination(folder=into, on_begin=on_begin)
     try:
-        listed = pick(package, layout, wanted, target, on_file, stop)
-        if listed is not None:
-            return Pass(complete=True, modules=listed)
-        with open_payload(package, stop, allowance) as archive:
-            for entry, path in safe_files(archive, allowance):
-                member = find_member(layout, path)
-                if member is None:
-                    continue
-                if member.kind is MemberKind.MODULE:
-                    modules.add(member.name)
-                if wanted(member.kind, member.name, member.path):
-                    on_file(write_member(member, archive, entry, target, allowance))
-                if stop():
-                    raise Stopped
+        listed = pick(package, layout, wanted, target, on_file, stop, index)
     except Stopped:
-        return Pass(complete=False, modules=frozenset(modules))
-    return Pass(complete=True, modules=frozenset(modules))
+        return Pass(complete=False, modules=frozenset())
+    if listed is not None:
+        return Pass(complete=True, modules=listed)
+    with making_index(index, package) as maker:
+        reading = _Reading(layout, wanted, target, on_file, maker)
+        try:
+            reading.run(package, stop)
+        except Stopped:
+            return Pass(complete=False, modules=frozenset(reading.modules))
+    indexed = maker is not None and maker.complete
+    return Pass(complete=True, modules=frozenset(reading.modules), indexed=indexed)
+
+
+class _Reading:
+    """A pass that reads a package through."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        wanted: Wanted,
+        target: Destination,
+        on_file: Callable[[ExtractedFile], None],
+        maker: IndexMaker | None,
+    ) -> None:
+        self.modules: set[str] = set()
+        self._layout = layout
+        self._wanted = wanted
+        self._target = target
+        self._on_file = on_file
+        self._maker = maker
+        self._allowance = Allowance()
+
+    def run(self, package: ByteSource, stop: Callable[[], bool]) -> None:
+        def enough() -> bool:
+            read = self._allowance.packed or 0
+            return stop() and not (self._maker and self._maker.is_nearly_done(read))
+
+        with open_payload(package, enough, self._allowance, self._maker) as archive:
+            for entry, path in safe_files(archive, self._allowance):
+                build_id = self._read(archive, entry, path)
+                if self._maker is not None:
+                    self._maker.member(path, entry.position, build_id)
+                if enough():
+                    raise Stopped
+        if self._maker is not None:
+            self._maker.finish()
+
+    def _read(self, archive: Archive, entry: Entry, path: str) -> str | None:
+        """Writes the current member if it is wanted; its build ID, as far as that is known."""
+        member = find_member(self._layout, path)
+        if member is None:
+            return None
+        if member.kind is MemberKind.MODULE:
+            self.modules.add(member.name)
+        if self._wanted(member.kind, member.name, member.path):
+            file = write_member(member, archive, entry, self._target, self._allowance)
+            self._on_file(file)
+            return file.build_id
+        if member.kind is MemberKind.MODULE and self._maker is not None:
+            with contextlib.suppress(Refused):  # nobody asked for this one
+                return noted_build_id(member, archive, entry, self._allowance)
+        return None

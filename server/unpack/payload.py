@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from kernsym.distros import Refused
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack import deb, rpm, rpm_header
-from kernsym.server.unpack.allowance import Allowance
-from kernsym.server.unpack.archive import BLOCK, Archive, open_archive
-from kernsym.server.unpack.blocks import find_blocks, unpacked_in_order
+from kernsym.server.unpack.ahead import in_order
+from kernsym.server.unpack.allowance import Allowance, require_proportion
+from kernsym.server.unpack.archive import Archive, Stopped, open_archive
+from kernsym.server.unpack.blocks import find_blocks, unpacked
 from kernsym.server.unpack.deb import Payload, corrupt
+from kernsym.server.unpack.index_maker import IndexMaker
+from kernsym.server.unpack.points import can_be_marked
+from kernsym.server.unpack.streams import unpacked_stream
+from kernsym.server.unpack.zstd import seen_by_nobody
+from kernsym.server.unpack.zstd import unpacked as unpacked_zstd
 
 _KINDS = {deb.MAGIC: deb.find_payload, rpm_header.MAGIC: rpm.find_payload}
 # Of a Debian source package, by libarchive's names.
@@ -19,20 +25,20 @@ _GZIP = b"\x1f\x8b"
 _TARBALLS = {_GZIP: "gzip", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2"}
 
 
-class Stopped(Exception):
-    """The caller asked to stop."""
-
-
 @contextlib.contextmanager
 def open_payload(
-    package: ByteSource, stop: Callable[[], bool], allowance: Allowance
+    package: ByteSource,
+    stop: Callable[[], bool],
+    allowance: Allowance,
+    maker: IndexMaker | None = None,
 ) -> Iterator[Archive]:
     """The packed files of a package.  `stop` is asked at every read and ends it with `Stopped`.
+    `maker` sees what goes by.
 
     Raises `Refused` (`package-corrupt`, `package-kind-unknown`), and what kept the package from
     coming.
     """
-    with _opened(package, _find_payload(package), stop, allowance) as archive:
+    with _opened(package, find_payload(package), stop, allowance, maker) as archive:
         yield archive
 
 
@@ -57,21 +63,38 @@ def open_gzip(
 
 @contextlib.contextmanager
 def _opened(
-    package: ByteSource, payload: Payload, stop: Callable[[], bool], allowance: Allowance
+    package: ByteSource,
+    payload: Payload,
+    stop: Callable[[], bool],
+    allowance: Allowance,
+    maker: IndexMaker | None = None,
 ) -> Iterator[Archive]:
     package = _Counted(package, payload.offset, allowance)
-    blocks = find_blocks(package, payload)
-    if blocks is None:
-        feed = _read(package, payload, stop)
-        with open_archive(feed, format_name=payload.format, filter_name=payload.filter) as archive:
-            yield archive
-        return
-    with unpacked_in_order(package, blocks) as pieces:
-        feed = until(stop, pieces)
+    with _unpacked(package, payload, maker) as pieces:
+        feed = _watched(stop, allowance, pieces)
         with open_archive(feed, format_name=payload.format, filter_name="none") as archive:
             yield archive
         for _ in feed:  # what lies behind the archive's end may be damaged as well
             pass
+
+
+@contextlib.contextmanager
+def _unpacked(
+    package: ByteSource, payload: Payload, maker: IndexMaker | None
+) -> Iterator[Iterator[bytes]]:
+    """The archive, unpacked in threads; `maker` learns where it can be entered."""
+    blocks = find_blocks(package, payload)
+    parts: Iterable[Iterator[bytes]] = [unpacked_stream(package, payload)]
+    threads, repack = 1, True
+    if blocks is not None:
+        parts, threads = (unpacked(package, block) for block in blocks.blocks), blocks.threads
+        repack = not blocks.are_entrances
+    elif payload.filter == "zstd":
+        repack = not can_be_marked(package, payload)
+        seen = maker.marking() if maker and not repack else seen_by_nobody
+        parts = [unpacked_zstd(package, payload, seen)]
+    with in_order(parts, threads) as pieces:
+        yield maker.packing(pieces) if maker and repack else pieces
 
 
 class _Counted:
@@ -92,30 +115,21 @@ class _Counted:
         return self._package.whole()
 
 
-def until(stop: Callable[[], bool], pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _watched(
+    stop: Callable[[], bool], allowance: Allowance, pieces: Iterator[bytes]
+) -> Iterator[bytes]:
     """The pieces, or `Stopped`."""
+    size = 0
     for piece in pieces:
         if stop():
             raise Stopped
+        size += len(piece)
+        require_proportion(allowance.packed or 0, size)
         yield piece
 
 
-def _read(package: ByteSource, payload: Payload, stop: Callable[[], bool]) -> Iterator[bytes]:
-    position = payload.offset
-    end = None if payload.size is None else position + payload.size
-    while end is None or position < end:
-        if stop():
-            raise Stopped
-        data = package.read_at(position, BLOCK if end is None else min(BLOCK, end - position))
-        if not data and end is None:
-            return
-        if not data:
-            raise corrupt("it ends before its payload does")
-        yield data
-        position += len(data)
-
-
-def _find_payload(package: ByteSource) -> Payload:
+def find_payload(package: ByteSource) -> Payload:
+    """Where the payload of a package of any kind lies.  Raises as `open_payload`."""
     for magic, find in _KINDS.items():
         if package.read_at(0, len(magic)) == magic:
             return find(package)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
 from queue import SimpleQueue
 
-from kernsym.distros import Layout, MemberKind
+from kernsym.distros import Layout, MemberKind, Refused
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance
+from kernsym.server.unpack.archive import Stopped
+from kernsym.server.unpack.entrances import Misplaced
+from kernsym.server.unpack.index_file import OpenIndex, open_index
 from kernsym.server.unpack.member_file import (
     Destination,
     ExtractedFile,
@@ -18,16 +23,13 @@ from kernsym.server.unpack.member_file import (
     write_member,
 )
 from kernsym.server.unpack.members import safe_files
-from kernsym.server.unpack.payload import Stopped
-from kernsym.server.unpack.sorted_tar import SortedTar, open_sorted_tar
+from kernsym.server.unpack.whereabouts import Whereabouts, find_whereabouts
+
+_CORRUPT = "package-corrupt"
 
 Run = dict[str, Member]  # members by their paths in the package, near each other
 
-_LONG = 4  # blocks: to a run over more of them all threads are given
-
-
-class NotSorted(Exception):
-    """A member is not where the order of the others says."""
+_LONG = 4  # entrances: to a run over more of them all threads are given
 
 
 def pick(
@@ -37,57 +39,79 @@ def pick(
     into: Destination,
     on_file: Callable[[ExtractedFile], None],
     stop: Callable[[], bool],
+    index: Path | None = None,
 ) -> frozenset[str] | None:
     """As `extract`, where the members can be found: vmlinux first, then the modules.
 
     Returns the names of all modules of the package; None when it has to be read through, for what
     `wanted` then still agrees to.  Raises `Stopped`, and as `extract`.
     """
-    tar = open_sorted_tar(package)
-    if tar is None:
-        return None
-    members = {path: member for path in tar.paths if (member := find_member(layout, path))}
+    with _opened(index, package) as left:
+        found = find_whereabouts(package, left)
+        if found is None:
+            return None
+        try:
+            return _pick(found, layout, wanted, into, on_file, stop)
+        except Misplaced:
+            return None
+        except Refused as error:
+            if error.code != _CORRUPT:
+                raise
+            return None  # who reads it through finds out whether that, or the way, is damaged
+
+
+def _opened(index: Path | None, package: ByteSource) -> AbstractContextManager[OpenIndex | None]:
+    package.read_at(0, 1)  # only one that has begun knows whether it is whole
+    if index is None or package.whole() is None:
+        return contextlib.nullcontext()
+    return open_index(index, package)
+
+
+def _pick(
+    found: Whereabouts,
+    layout: Layout,
+    wanted: Callable[[MemberKind, str, str], bool],
+    into: Destination,
+    on_file: Callable[[ExtractedFile], None],
+    stop: Callable[[], bool],
+) -> frozenset[str] | None:
+    members = {path: member for path in found.paths if (member := find_member(layout, path))}
     if not members:
         return None
     modules = {path: each for path, each in members.items() if each.kind is MemberKind.MODULE}
     others = {path: each for path, each in members.items() if path not in modules}
-    try:
-        for group in (others, modules):
-            chosen = {
-                path: each
-                for path, each in group.items()
-                if wanted(each.kind, each.name, each.path)
-            }
-            with contextlib.closing(_take(tar, chosen, into, stop)) as files:
-                for file in files:
-                    on_file(file)
-            if stop():
-                raise Stopped
-    except NotSorted:
-        return None
+    for group in (others, modules):
+        chosen = {
+            path: each for path, each in group.items() if wanted(each.kind, each.name, each.path)
+        }
+        with contextlib.closing(_take(found, chosen, into, stop)) as files:
+            for file in files:
+                on_file(file)
+        if stop():
+            raise Stopped
     return frozenset(member.name for member in modules.values())
 
 
 def _take(
-    tar: SortedTar, chosen: Run, into: Destination, stop: Callable[[], bool]
+    found: Whereabouts, chosen: Run, into: Destination, stop: Callable[[], bool]
 ) -> Generator[ExtractedFile, None, None]:
     """Writes the members; of several short runs, some at once."""
-    runs = list(_runs(tar, chosen))
-    together = [run for run in runs if _is_long(tar, run)]
+    runs = list(_runs(found, chosen))
+    together = [run for run in runs if _is_long(found, run)]
     for run in together:
-        yield from _read(tar, run, into, stop, together=True)
+        yield from _read(found, run, into, stop, together=True)
     written: SimpleQueue[ExtractedFile | None] = SimpleQueue()
     failures: list[BaseException] = []  # the first one stops the other runs
 
     def alone(run: Run) -> None:
         try:
-            for file in _read(tar, run, into, lambda: bool(failures) or stop(), together=False):
+            for file in _read(found, run, into, lambda: bool(failures) or stop(), together=False):
                 written.put(file)
         except BaseException as error:
             failures.append(error)
         written.put(None)
 
-    with ThreadPoolExecutor(tar.threads, "members") as threads:
+    with ThreadPoolExecutor(found.threads, "members") as threads:
         try:
             for _ in [threads.submit(alone, run) for run in runs if run not in together]:
                 yield from iter(written.get, None)
@@ -97,14 +121,14 @@ def _take(
         raise failures[0]
 
 
-def _runs(tar: SortedTar, chosen: Run) -> Iterator[Run]:
-    """The members in groups: where less than a block of others lies between two, it costs less to
-    read on than to enter the archive again."""
+def _runs(found: Whereabouts, chosen: Run) -> Iterator[Run]:
+    """The members in groups: where fewer others lie between two than between two entrances, it
+    costs less to read on than to enter the archive again."""
     run: Run = {}
     last = 0
-    for path, member in sorted(chosen.items(), key=lambda item: tar.rank[item[0]]):
-        rank = tar.rank[path]
-        if run and rank - last > tar.files_of_a_block:
+    for path, member in sorted(chosen.items(), key=lambda item: found.rank[item[0]]):
+        rank = found.rank[path]
+        if run and rank - last > found.files_of_an_entrance:
             yield run
             run = {}
         run[path], last = member, rank
@@ -112,26 +136,26 @@ def _runs(tar: SortedTar, chosen: Run) -> Iterator[Run]:
         yield run
 
 
-def _is_long(tar: SortedTar, run: Run) -> bool:
-    ranks = [tar.rank[path] for path in run]
+def _is_long(found: Whereabouts, run: Run) -> bool:
+    ranks = [found.rank[path] for path in run]
     files = max(ranks) - min(ranks)
     has_vmlinux = any(member.kind is MemberKind.VMLINUX for member in run.values())
-    return has_vmlinux or files > _LONG * tar.files_of_a_block
+    return has_vmlinux or files > _LONG * found.files_of_an_entrance
 
 
 def _read(
-    tar: SortedTar, run: Run, into: Destination, stop: Callable[[], bool], *, together: bool
+    found: Whereabouts, run: Run, into: Destination, stop: Callable[[], bool], *, together: bool
 ) -> Iterator[ExtractedFile]:
-    """Writes the members of a run.  Raises `NotSorted` when one is not where it should be."""
+    """Writes the members of a run.  Raises `Misplaced` when one is not where it should be."""
     left = dict(run)
     first, *_, last = (*run, *run)
     allowance = Allowance()
-    with tar.open_before(first, stop, together=together) as archive:
+    with found.open_before(first, stop, together=together) as archive:
         for entry, path in safe_files(archive, allowance):
             if path in left:
                 yield write_member(left.pop(path), archive, entry, into, allowance)
             if not left:
                 return
-            if tar.rank.get(path, 0) > tar.rank[last]:
+            if found.rank.get(path, 0) > found.rank[last]:
                 break
-    raise NotSorted
+    raise Misplaced

@@ -80,10 +80,10 @@ def test_streams_that_follow_each_other_are_one_payload() -> None:
     packed = xz(TAR[:half]) + bytes(8) + xz(TAR[half:]) + bytes(4)
     assert content(packed) == TAR
     untold = xz(TAR[:half], tell_sizes=False) + xz(TAR[half:], tell_sizes=False)
-    assert content(untold) is None, "libarchive reads them as one stream"
+    assert content(untold) is None, "they are read as one stream"
 
 
-def test_what_cannot_be_split_is_left_to_libarchive(tmp_path: Path) -> None:
+def test_what_cannot_be_split_is_read_in_one_go(tmp_path: Path) -> None:
     large = [{"id": lzma.FILTER_LZMA2, "dict_size": 96 << 20}]
     packed = lzma.compress(TAR, filters=large)
     assert content(packed) is None
@@ -133,7 +133,7 @@ class Watched(Bytes):
 
 def test_memory_stays_flat(monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoders wait for a slow reader: no more is read than the room allows."""
-    monkeypatch.setattr("kernsym.server.unpack.blocks._MEMORY_OF_PIECES", 3 * SIZE)
+    monkeypatch.setattr("kernsym.server.unpack.ahead._MEMORY_OF_PIECES", 3 * SIZE)
     data = os.urandom(40 * SIZE)  # cannot be packed, so that bytes read and unpacked are alike
     source = Watched(xz(data, block_size=SIZE))
     found = find_blocks(source, payload(source.content))

@@ -8,7 +8,7 @@ import pytest
 
 from kernsym.distros import Refused
 from kernsym.server.unpack import list_modules
-from kernsym.server.unpack.listing import find_note
+from kernsym.server.unpack.notes import find_note
 from tests.deb_writer import COMPRESSIONS, Member, deb
 from tests.elf_writer import module, note, vmlinux
 from tests.server.unpacking import LAYOUT, MODULES, VMLINUX, Bytes
