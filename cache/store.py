@@ -195,6 +195,10 @@ class Store:
         """Where a package is kept while members may still be wanted from it."""
         return self.folder(kernel) / "packages" / ref.package.id
 
+    def index_path(self, kernel: Kernel, ref: PackageRef) -> Path:
+        """Where a pass leaves what the next needs to find members in the package."""
+        return self.folder(kernel) / "packages" / f"{ref.package.id}.index"
+
     def remove(self, bundle: Bundle) -> None:
         """Remove a kernel: the manifest first, so that no reader finds half of it.  Its build IDs
         stay known."""

@@ -47,10 +47,12 @@ def rpm(
     sign: Callable[[bytes], dict[int, Value]] = lambda header: {},
     sign_all: Callable[[bytes], dict[int, Value]] = lambda header_and_payload: {},
     payload_digest: bool = True,
+    pack: Callable[[bytes], bytes] | None = None,
 ) -> bytes:
     """A package with the files given.  `tags` are added to the main header; `sign` makes the tags
-    of the signature header from the main one's bytes, `sign_all` from these and the payload's."""
-    payload = COMPRESSIONS[compressor](cpio(members))
+    of the signature header from the main one's bytes, `sign_all` from these and the payload's;
+    `pack` compresses otherwise than usual."""
+    payload = (pack or COMPRESSIONS[compressor])(cpio(members))
     main: dict[int, Value] = {NAME: "kernel-debuginfo", ARCH: "x86_64"}
     if compressor:
         main[COMPRESSOR] = compressor

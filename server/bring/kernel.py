@@ -25,7 +25,7 @@ from kernsym.server.held import packages_of_twin, require_same
 from kernsym.server.jobs import Job
 from kernsym.server.mirrors.resolve import Offer, none_accepted
 from kernsym.server.threads import in_thread
-from kernsym.server.unpack import extract
+from kernsym.server.unpack import extract, keep_index
 
 
 class KernelBringer:
@@ -110,13 +110,23 @@ class KernelBringer:
         """Read the package once, while it comes, and keep what is wanted."""
         layout = catalog()[job.kernel.distro].layout(job.kernel)
         root = self._store.folder(job.kernel) / ROOT
+        is_large = offer.ref.package.role is Role.DEBUGINFO  # and asked for more than once
+        index = self._store.index_path(job.kernel, offer.ref) if is_large else None
         async with self._packages.arrivals.open(job, offer) as arriving:
             went = await in_thread(
                 lambda: extract(
-                    arriving, layout, collector.wanted, root, collector.keep, stop=collector.enough
+                    arriving,
+                    layout,
+                    collector.wanted,
+                    root,
+                    collector.keep,
+                    stop=collector.enough,
+                    index=index,
                 ),
                 stop=lambda: stop_unpacking(job, arriving),
             )
+        if went.indexed and index is not None:
+            await asyncio.to_thread(keep_index, index)
         await in_thread(lambda: collector.end_pass(went), stop=job.wanted.close)
         if went.complete and not collector.has_kernel():
             raise Refused(

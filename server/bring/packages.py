@@ -30,6 +30,7 @@ from kernsym.server.mirrors.machine_sources import machine_sources
 from kernsym.server.mirrors.resolve import Offer, none_accepted, offers
 from kernsym.server.mirrors.thread_fetch import ThreadFetch
 from kernsym.server.mirrors.upstream import Upstream
+from kernsym.server.unpack import drop_index
 
 # Without these no symbols can be brought, so it is worth remembering that nobody publishes them.
 _NEEDED = (Role.DEBUGINFO, Role.KERNEL)
@@ -182,6 +183,7 @@ class Packages:
 
     def _discard(self, kernel: Kernel, ref: PackageRef) -> None:
         """Remove what has come of a package, so that another of its name can take its place."""
+        drop_index(self._store.index_path(kernel, ref))
         for path in (self._store.package_path(kernel, file) for file in ref.files):
             for name in (path.name, f"{path.name}.part", f"{path.name}.part.json"):
                 path.with_name(name).unlink(missing_ok=True)

@@ -115,7 +115,8 @@ class PackageIndex:
             path = file_path(ref.url)
         known = KnownKernel.of(bundle)
         if path.is_file():
-            self._list(path, bundle.kernel, known, ref.package.id, vmlinux=False)
+            index = self._store.index_path(bundle.kernel, ref)
+            self._list(path, bundle.kernel, known, ref.package.id, index)
 
     def _list_file(self, path: Path) -> None:
         """A package of a folder, if its name tells that it is the debug package of one kernel."""
@@ -127,17 +128,26 @@ class PackageIndex:
             is_it = fnmatchcase(path.name.removesuffix(".rpm"), package.id)
             if is_it and package.role is Role.DEBUGINFO:
                 known = KnownKernel(key=kernel.key, package=path.name)
-                self._list(path, kernel, known, path.name.removesuffix(".rpm"), vmlinux=True)
+                self._list(path, kernel, known, path.name.removesuffix(".rpm"))
 
     def _list(
-        self, path: Path, kernel: Kernel, known: KnownKernel, package: str, *, vmlinux: bool
+        self,
+        path: Path,
+        kernel: Kernel,
+        known: KnownKernel,
+        package: str,
+        index: Path | None = None,
     ) -> None:
+        """Learn what a package has: one that is held, with its index, or one of a folder, of which
+        vmlinux is not known either."""
         before = self._store.known.read(kernel.key)
         if before is not None and package in before.listed:
             return
         layout = catalog()[kernel.distro].layout(kernel)
         with contextlib.closing(_Polite(path, self._quiet)) as source:
-            found = list_modules(source, layout, vmlinux=vmlinux, stop=self._stopped.is_set)
+            found = list_modules(
+                source, layout, vmlinux=index is None, index=index, stop=self._stopped.is_set
+            )
         if found is not None:
             self._store.known.remember(
                 replace(known, modules=found | known.modules, listed=(package,))
