@@ -168,7 +168,7 @@ def test_a_repack_is_an_archive_for_everybody(tmp_path: Path, rpm_xz: bytes) -> 
     index = indexed(rpm_xz, tmp_path)
     (tmp_path / "into").mkdir()
     unpacked = subprocess.run(["zstd", "-dc"], input=index.read_bytes(), capture_output=True)
-    command = ["cpio", "-idm", "--quiet", "-D", tmp_path / "into"]
+    command = ["cpio", "-idm", "--quiet", "-D", str(tmp_path / "into")]
     subprocess.run(command, input=unpacked.stdout, check=True)
     assert written(tmp_path / "into") == set(FILES)
 
