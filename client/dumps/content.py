@@ -30,6 +30,11 @@ class Content(Protocol):
         """Bytes known to be cut off; None: only what lies in the content can tell."""
         ...
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may read at once."""
+        ...
+
     def read(self, offset: int, size: int) -> bytes: ...
 
     def read_into(self, offset: int, target: memoryview) -> int:
@@ -47,6 +52,7 @@ class FileContent:
     """A regular file.  Raises `Unusable` when it is not there, not readable, empty or no file."""
 
     missing = None
+    concurrent = True
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -54,6 +54,8 @@ class FlattenedContent:
     Raises `Unusable` (`dump-damaged`, `dump-truncated`).
     """
 
+    concurrent = False  # reading goes on with the index
+
     def __init__(self, wrapped: Content) -> None:
         self.path = wrapped.path
         self._wrapped = wrapped

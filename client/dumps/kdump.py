@@ -17,7 +17,7 @@ from kernsym.client.dumps.kdump_header import DESCRIPTOR, parse_header
 from kernsym.client.dumps.mapped import CHUNK, truncated
 from kernsym.client.dumps.notes import parse_notes, vmcoreinfo_text
 from kernsym.client.dumps.pages import COMPRESSIONS, BrokenPage, expand
-from kernsym.client.dumps.reader import Headers, Segment
+from kernsym.client.dumps.reader import Chunks, Headers, Segment
 from kernsym.distros import Unusable
 
 MAGICS = (b"KDUMP   ", b"DISKDUMP")
@@ -42,6 +42,8 @@ class KdumpReader:
 
     Raises `Unusable` (`dump-foreign`, `dump-damaged`, `dump-truncated`).
     """
+
+    concurrent = False  # decompressing pages is mostly Python's own work
 
     def __init__(self, content: Content, wrapping: str = "") -> None:
         self.path = content.path
@@ -82,7 +84,10 @@ class KdumpReader:
             frame, start = frame + 1, 0
         return b"".join(pieces)
 
-    def chunks(self) -> Iterator[tuple[int, memoryview]]:
+    def parts(self) -> Iterator[Chunks]:
+        return (iter((chunk,)) for chunk in self._chunks())
+
+    def _chunks(self) -> Chunks:
         size = self._layout.block_size
         most = max(CHUNK // size, 1)
         for first, stop in self._stored.runs(self._layout.first_frame, self._layout.last_frame):

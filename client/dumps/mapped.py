@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kernsym.client.dumps.content import Content
-from kernsym.client.dumps.reader import Headers, Segment
+from kernsym.client.dumps.reader import Chunks, Headers, Segment
 from kernsym.distros import Unusable
 
 CHUNK = 1 << 20  # fits a second-level cache, so that searching what was read costs little
+_PART = 16 << 20
 
 
 class Extent(NamedTuple):
@@ -46,6 +47,7 @@ class MappedDump:
         self.path = path
         self.format = format
         self._content = content
+        self.concurrent = content.concurrent
         self._extents = disjoint(extents)
         self._addresses = [extent.address for extent in self._extents]
         stored = ((extent.address, extent.size) for extent in self._extents)
@@ -85,16 +87,29 @@ class MappedDump:
             raise truncated(self.path, self._content.size, offset + size - self._content.size)
         return data
 
-    def chunks(self) -> Iterator[tuple[int, memoryview]]:
-        buffer = memoryview(bytearray(CHUNK))
+    def parts(self) -> Iterator[Chunks]:
+        part: list[Extent] = []
+        size = 0
         for extent in self._extents:
             end = extent.offset + extent.size
             for start, stop in self._content.stretches(extent.offset, end):
-                for offset in range(start, stop, CHUNK):
-                    piece = buffer[: min(CHUNK, stop - offset)]
-                    got = self._content.read_into(offset, piece)
-                    if got:
-                        yield extent.address + offset - extent.offset, piece[:got]
+                for offset in range(start, stop, _PART):
+                    address = extent.address + offset - extent.offset
+                    part.append(Extent(address, min(_PART, stop - offset), offset))
+                    size += part[-1].size
+                    if size >= _PART:
+                        yield self._chunks(part)
+                        part, size = [], 0
+        yield self._chunks(part)
+
+    def _chunks(self, part: list[Extent]) -> Chunks:
+        buffer = memoryview(bytearray(CHUNK))
+        for address, size, offset in part:
+            for at in range(0, size, CHUNK):
+                piece = buffer[: min(CHUNK, size - at)]
+                got = self._content.read_into(offset + at, piece)
+                if got:
+                    yield address + at, piece[:got]
 
     def close(self) -> None:
         self._content.close()

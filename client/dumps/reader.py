@@ -41,6 +41,11 @@ class Headers:
     split: bool = False
 
 
+# Pieces of memory of at most a megabyte, each (address, writable view) and valid until the next is
+# asked for.
+Chunks = Iterator[tuple[int, memoryview]]
+
+
 class DumpReader(Protocol):
     """An open dump.  Raises `Unusable` from its constructor when the headers do not hold."""
 
@@ -68,13 +73,16 @@ class DumpReader(Protocol):
         """
         ...
 
-    def chunks(self) -> Iterator[tuple[int, memoryview]]:
-        """Physical memory in pieces of about a megabyte, ascending, holes skipped.
+    def parts(self) -> Iterator[Chunks]:
+        """Physical memory in parts of some megabytes, ascending, holes skipped, each in pieces.
 
-        Each piece is (address, writable view) and valid until the next is asked for.  What cannot
-        be read (a cut file, a broken page) is skipped.
+        What cannot be read (a cut file, a broken page) is skipped.  With `concurrent` each part may
+        be gone through by a thread of its own, else before the next part is asked for.
         """
         ...
+
+    @property
+    def concurrent(self) -> bool: ...
 
     def close(self) -> None: ...
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
+import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from kernsym.client.dumps import vmcoreinfo
 from kernsym.client.dumps.banners import LONGEST, MARK, Sighting, sighting
 from kernsym.client.dumps.mapped import CHUNK
-from kernsym.client.dumps.reader import DumpReader, Segment
+from kernsym.client.dumps.reader import Chunks, DumpReader, Segment
 from kernsym.client.dumps.search import find_all
 from kernsym.client.dumps.vmcoreinfo import VmcoreInfo
 from kernsym.distros import Unusable
 
 Progress = Callable[[int, int], None]
+Mark = tuple[int, bytes]  # the address of what may be a banner or VMCOREINFO, and bytes from there
 Confirm = Callable[[VmcoreInfo], Sighting | None]
 
 # Memory holds tens of marks and a few kernels; a file made to stall us holds millions.
@@ -71,26 +77,70 @@ def scan(reader: DumpReader, confirm: Confirm, on_progress: Progress | None = No
     return findings
 
 
-def _marks(reader: DumpReader, on_progress: Progress | None) -> Iterator[tuple[int, bytes]]:
-    """Each place of a banner or, at the likely places, of VMCOREINFO: address, bytes from there."""
+def _marks(reader: DumpReader, on_progress: Progress | None) -> Iterator[Mark]:
+    """All marks in order."""
     done = _progress(reader.segments())
     left = _MOST_BANNERS
+    with contextlib.closing(_searched(reader)) as parts:
+        for end, marks in parts:
+            for address, data in marks:
+                left -= data.startswith(MARK)
+                if left >= 0 or not data.startswith(MARK):
+                    yield address, data
+            if on_progress is not None:
+                on_progress(*done(end))
+
+
+def _searched(reader: DumpReader) -> Generator[tuple[int, list[Mark]], None, None]:
+    """The end and the marks of each part of memory in order; several are searched at once."""
+    search = functools.partial(_search, reader)
+    threads = len(os.sched_getaffinity(0)) if reader.concurrent else 1
+    if threads == 1:
+        yield from map(search, reader.parts())
+        return
+    with ThreadPoolExecutor(threads, "scan") as pool:
+        waiting: deque[Future[tuple[int, list[Mark]]]] = deque()
+        try:
+            for part in reader.parts():
+                waiting.append(pool.submit(search, part))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _search(reader: DumpReader, part: Chunks) -> tuple[int, list[Mark]]:
+    """Each place of a banner or, at the likely places, of VMCOREINFO."""
+    marks: list[Mark] = []
+    banners, infos = _MOST_BANNERS, _MOST_INFOS
     end, tail = -1, b""
-    for address, view in reader.chunks():
-        # A mark may lie across the border of two pieces.
-        before = tail if end == address else b""
+    for address, view in part:
+        # A mark may lie across the border of two pieces, or of two parts.
+        before = tail if end == address else b"" if end >= 0 else _before(reader, address)
         seam = memoryview(bytearray(before + view[: len(MARK) - 1]))
-        for start, part in ((address - len(before), seam), (address, view)):
-            for at in itertools.islice(find_all(part, MARK), left):
-                left -= 1
-                yield start + at, _bytes_at(reader, start, part, at, LONGEST)
+        for start, piece in ((address - len(before), seam), (address, view)):
+            for at in itertools.islice(find_all(piece, MARK), banners):
+                banners -= 1
+                marks.append((start + at, _bytes_at(reader, start, piece, at, LONGEST)))
         for place in _IN_PAGE:
-            for at in _page_starts(view, (place - address) % _PAGE):
-                yield address + at, _bytes_at(reader, address, view, at, vmcoreinfo.LIMIT)
+            for at in itertools.islice(_page_starts(view, (place - address) % _PAGE), infos):
+                infos -= 1
+                found = _bytes_at(reader, address, view, at, vmcoreinfo.LIMIT)
+                marks.append((address + at, found))
         end = address + len(view)
         tail = (before + view[-(len(MARK) - 1) :])[-(len(MARK) - 1) :]
-        if on_progress is not None:
-            on_progress(*done(end))
+    return end, marks
+
+
+def _before(reader: DumpReader, address: int) -> bytes:
+    """The bytes before a part, as many as a mark can have there."""
+    size = min(address, len(MARK) - 1)
+    try:
+        return reader.read(address - size, size)
+    except Unusable:
+        return b""
 
 
 def _page_starts(view: memoryview, first: int) -> Iterator[int]:

@@ -242,8 +242,9 @@ def assert_memory(path: Path, held: writers.Memory) -> None:
         for address in (0, 1, PAGE - 1, BANNER_AT - 3, held.size - 70):
             assert reader.read(address, 70) == expected[address : address + 70]
         seen = bytearray(len(expected))
-        for address, piece in reader.chunks():
-            seen[address : address + len(piece)] = piece
+        for part in reader.parts():
+            for address, piece in part:
+                seen[address : address + len(piece)] = piece
     assert bytes(seen) == expected
 
 

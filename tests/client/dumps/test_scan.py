@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kernsym.client.dumps import read_facts
-from kernsym.client.dumps.reader import Headers, Segment
+from kernsym.client.dumps.reader import Chunks, Headers, Segment
 from kernsym.client.dumps.scan import scan
 from kernsym.client.dumps.search import find_all
 from kernsym.distros import NotIdentified
@@ -111,8 +111,9 @@ class Pieces:
     headers = Headers()
     path = Path("pieces")
 
-    def __init__(self, data: bytes, size: int) -> None:
+    def __init__(self, data: bytes, size: int, *, concurrent: bool) -> None:
         self._data, self._size = data, size
+        self.concurrent = concurrent
 
     def segments(self) -> tuple[Segment, ...]:
         return (Segment(address=0, size=len(self._data)),)
@@ -120,9 +121,9 @@ class Pieces:
     def read(self, address: int, size: int) -> bytes:
         return self._data[address : address + size]
 
-    def chunks(self) -> Iterator[tuple[int, memoryview]]:
+    def parts(self) -> Iterator[Chunks]:
         for at in range(0, len(self._data), self._size):
-            yield at, memoryview(bytearray(self._data[at : at + self._size]))
+            yield iter([(at, memoryview(bytearray(self._data[at : at + self._size])))])
 
     def close(self) -> None:
         pass
@@ -130,11 +131,12 @@ class Pieces:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 13, 14, 15, 100, 4095, 4097, 5000])
 @pytest.mark.parametrize("inside", [0, 24])
-def test_marks_across_the_borders_of_pieces(size: int, inside: int) -> None:
+@pytest.mark.parametrize("concurrent", [False, True])
+def test_marks_across_the_borders_of_pieces(size: int, inside: int, concurrent: bool) -> None:
     """VMCOREINFO begins a page, or a note that does."""
     start = bytes(77) + whole(BANNER) + b"Linux version 9 "
     data = start.ljust(4096 + inside, b"\0") + writers.vmcoreinfo() + b"OSRELEASE=\0"
-    findings = scan(Pieces(data, size), lambda info: None)
+    findings = scan(Pieces(data, size, concurrent=concurrent), lambda info: None)
     assert [seen.address for seen in findings.sightings] == [77, 77 + len(BANNER) + 2]
     assert findings.sightings[0].whole
     assert [info.release for info in findings.infos] == [writers.RELEASE]
@@ -150,7 +152,9 @@ def test_vmcoreinfo_of_old_kernels_lies_anywhere_in_the_image(tmp_path: Path) ->
 def test_equal_vmcoreinfos_are_confirmed_once() -> None:
     tried: list[str] = []
     page = writers.vmcoreinfo().ljust(4096, b"\0")
-    findings = scan(Pieces(page * 5, 4096), lambda info: tried.append(info.release))
+    findings = scan(
+        Pieces(page * 5, 4096, concurrent=False), lambda info: tried.append(info.release)
+    )
     assert tried == [writers.RELEASE]
     assert len(findings.infos) == 5
 
