@@ -7,12 +7,13 @@ import struct
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
-
-from elftools.elf.elffile import ELFFile
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from kernsym.distros import Refused
 from kernsym.server.binaries.elf_notes import notes
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
 
 _Answer = TypeVar("_Answer")
 
@@ -68,6 +69,8 @@ def section(path: Path, name: str) -> bytes | None:
 
 
 def _ask(path: Path, question: Callable[[ELFFile], _Answer]) -> _Answer:
+    from elftools.elf.elffile import ELFFile  # late: who only wants a build ID does without
+
     with _reading(path) as file:
         return question(ELFFile(file))
 

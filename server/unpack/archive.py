@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import enum
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ _position = ffi.ffi("read_header_position", [ffi.c_archive_p], ctypes.c_longlong
 _link_count = ffi.ffi("entry_nlink", [ffi.c_archive_entry_p], ctypes.c_uint)
 
 BLOCK = 1 << 18  # bytes: large enough for few calls, small enough for the processor's cache
+KEPT = 4  # blocks of a member that are valid at once
 
 
 class Stopped(Exception):
@@ -64,7 +66,7 @@ class Archive:
     def __init__(self, pointer: int) -> None:
         self._pointer = pointer
         self._reader = ArchiveRead(pointer)
-        self._buffer = ctypes.create_string_buffer(BLOCK)
+        self._buffers = itertools.cycle(ctypes.create_string_buffer(BLOCK) for _ in range(KEPT))
 
     def entries(self) -> Iterator[Entry]:
         """The members in order; the content of each can be read until the next is asked for."""
@@ -81,10 +83,13 @@ class Archive:
             )
 
     def blocks(self) -> Iterator[memoryview]:
-        """The current member's content; each block is valid until the next is asked for."""
-        view = memoryview(self._buffer).cast("B")
-        while (size := ffi.read_data(self._pointer, self._buffer, BLOCK)) > 0:
-            yield view[:size]
+        """The current member's content; each block is valid until the `KEPT`th after it is asked
+        for."""
+        for buffer in self._buffers:
+            size = ffi.read_data(self._pointer, buffer, BLOCK)
+            if size <= 0:
+                break
+            yield memoryview(buffer).cast("B")[:size]
         if size < 0:  # a warning: libarchive-c lets it pass as a size
             raise corrupt("a member's content is damaged")
 

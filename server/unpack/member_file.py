@@ -4,7 +4,6 @@ read it meanwhile is told how far it is."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from kernsym.server.binaries import elf
 from kernsym.server.disk import require_room, writing
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import Archive, Entry, open_archive
+from kernsym.server.unpack.digest import Digest
 from kernsym.server.unpack.members import inner_packing
 
 _ELF_KINDS = (MemberKind.VMLINUX, MemberKind.STRIPPED, MemberKind.MODULE)
@@ -84,7 +84,6 @@ def write_member(
     """Writes the archive's current member.  Raises as `extract`."""
     target = into.folder / member.path
     beside = target.with_name(f".{target.name}.part")
-    digest = hashlib.sha256()
     size = 0
     require_room(target.parent, entry.size)
     with writing(target):
@@ -94,6 +93,7 @@ def write_member(
             writing(target),
             content_of(member, archive, entry, allowance) as blocks,
             beside.open("wb") as file,
+            contextlib.closing(Digest(entry.size)) as digest,
         ):
             tell = into.on_begin(member, beside, entry.size) if member.packing is None else None
             for block in blocks:
