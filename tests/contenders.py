@@ -18,6 +18,8 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SCAN_SECONDS = 1800.0
 
+TOKEN = "t0ken"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
@@ -32,36 +34,45 @@ class Contender:
 
     def resident(self) -> float:
         """Megabytes of memory."""
+        return self._memory("VmRSS") / 1024
+
+    def peak(self) -> int:
+        """Kibibytes of memory that it had at most."""
+        return self._memory("VmHWM")
+
+    def _memory(self, line: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+        return int(re.findall(rf"{line}:\s+(\d+)", status)[0])
 
 
 @contextlib.contextmanager
-def kernsym(store: Path, work: Path) -> Iterator[Contender]:
-    """Our server with its defaults, asking nobody."""
+def kernsym(store: Path, work: Path, sources: str = "") -> Iterator[Contender]:
+    """Our server with its defaults, asking nobody but `sources`, as its configuration names them.
+    `TOKEN` lets in who writes."""
     config = work / "kernsym.toml"
-    config.write_text("[builtin]\nsources = false\n")
+    config.write_text(f"[builtin]\nsources = false\n{sources}")
     port = _free_port()
     command = [sys.executable, "-m", "kernsym.server", "--config", str(config)]
     command += ["--store", str(store), "--offline", "--listen", f"127.0.0.1:{port}"]
-    with _running("kernsym", command, port, work) as one:
+    with _running("kernsym", command, port, work, KERNSYM_TOKEN=TOKEN) as one:
         _until(one, "/healthz", '"ok"', 30)
         yield one
 
 
 @contextlib.contextmanager
-def debuginfod(packages: Path, work: Path) -> Iterator[Contender]:
-    """elfutils' server on the packages of a folder, scanned before it is handed out; with room for
-    all that it unpacks, so that warm means warm."""
+def debuginfod(packages: Path, work: Path, *, keeps_all: bool = True) -> Iterator[Contender]:
+    """elfutils' server on the packages of a folder, scanned before it is handed out; perhaps with
+    room for all that it unpacks, so that warm means warm."""
     database, cache = work / "debuginfod.sqlite", work / "debuginfod.tmp"
     shutil.rmtree(cache, ignore_errors=True)
     cache.mkdir()
     scanned = database.exists()
     port = _free_port()
-    command = ["debuginfod", "-U", "-d", str(database), "-p", str(port), "-t0", "-g0"]
-    command += ["--fdcache-mintmp=0", "--fdcache-fds=9999", "--fdcache-mbs=20000"]
-    command += ["--fdcache-prefetch=9999", "--fdcache-prefetch-fds=9999"]
-    command += ["--fdcache-prefetch-mbs=20000", "--disable-source-scan"]
+    command = ["debuginfod", "-U", "-R", "-d", str(database), "-p", str(port), "-t0", "-g0"]
+    command += ["--fdcache-mintmp=0", "--disable-source-scan"]
+    if keeps_all:
+        command += ["--fdcache-fds=9999", "--fdcache-mbs=20000", "--fdcache-prefetch=9999"]
+        command += ["--fdcache-prefetch-fds=9999", "--fdcache-prefetch-mbs=20000"]
     command += ["--passive"] if scanned else [str(packages)]
     try:
         with _running("debuginfod", command, port, work, TMPDIR=str(cache)) as one:

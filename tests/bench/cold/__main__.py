@@ -25,11 +25,35 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.bench.cold import identity, rpms, unpacking
-from tests.bench.cold.inputs import fetch, open_package
+from tests.bench.cold import identity, rpms, served, unpacking
+from tests.bench.cold.inputs import KernelPackage, build_ids, fetch, open_deb, open_rpm
 from tests.bench.cold.table import Table
 
-_OF_THE_PACKAGE = unpacking.ROWS | rpms.ROWS
+_OF_RPMS = rpms.ROWS | {"5"}
+_OF_PACKAGES = unpacking.ROWS | served.ROWS | _OF_RPMS
+
+
+def rows_of_packages(
+    table: Table, package: KernelPackage, rows: set[str], kept: Path, rpm_bytes: int
+) -> None:
+    """All rows but those of dumps."""
+    unpacking.measure(table, package, rows)
+    if rows & (served.ROWS - {"5"}):
+        folder = kept / "deb"
+        folder.mkdir(parents=True, exist_ok=True)
+        link = folder / package.path.name
+        if not link.exists():
+            link.symlink_to(package.path)
+        contest = served.Contest(folder, kept / "served-deb")
+        served.measure(table, package, build_ids(package, table.runs + 1), contest, rows)
+    if not rows & _OF_RPMS:
+        return
+    for title, rpm in rpms.made(package, kept / "rpms", rpm_bytes).items():
+        if rows & rpms.ROWS:
+            rpms.measure(table, title, rpm)
+        if "5" in rows:
+            contest = served.Contest(rpm.parent, kept / f"served-{rpm.parents[2].name}")
+            served.measure_rpm(table, title, build_ids(open_rpm(rpm), table.runs + 1), contest)
 
 
 def main() -> None:
@@ -40,18 +64,18 @@ def main() -> None:
     parser.add_argument("--rpm-megabytes", type=int, default=1500, help="unpacked")
     parser.add_argument("--dump-mebibytes", type=int, default=4096, help="of row 11")
     parser.add_argument("--folder", help="where the files are written for a while")
+    parser.add_argument("--keep", type=Path, help="where the RPMs stay, and what servers know")
     options = parser.parse_args()
-    rows = set(options.rows.split(",")) if options.rows else _OF_THE_PACKAGE | identity.ROWS
+    rows = set(options.rows.split(",")) if options.rows else _OF_PACKAGES | identity.ROWS
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         table = Table(Path(name), options.runs)
-        if rows & _OF_THE_PACKAGE:
+        kept = options.keep.resolve() if options.keep else Path(name) / "kept"
+        if rows & _OF_PACKAGES:
             path = options.package.resolve() if options.package else fetch(table.folder)
-            package = open_package(path)
+            package = open_deb(path)
             size = path.stat().st_size / 1e6
             print(f"{path.name}, {size:.0f} MB, {os.cpu_count()} processors")
-            unpacking.measure(table, package, rows)
-            if rows & rpms.ROWS:
-                rpms.measure(table, package, options.rpm_megabytes * 1_000_000)
+            rows_of_packages(table, package, rows, kept, options.rpm_megabytes * 1_000_000)
         if rows & identity.ROWS:
             identity.measure(table, options.dump_mebibytes)
         table.summary()

@@ -8,7 +8,6 @@ the seconds that it took and the peak memory in KiB.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from kernsym.distros import Layout, MemberKind, Package, PackageRef, Role
 from kernsym.server.mirrors.growing import GrowingFile
-from kernsym.server.unpack import extract
+from kernsym.server.unpack import ExtractedFile, extract
 
 # Of a Debian package, and of the RPMs that are packed of its files.
 LAYOUT = Layout(
@@ -27,10 +26,13 @@ LAYOUT = Layout(
 
 
 class Unpacker:
+    """Unpacks what is named; `build_ids` by name of what came, `left`: what has not come yet."""
+
     def __init__(self, into: Path, names: set[str]) -> None:
         self._into = into
         self._everything = names == {"all"}
-        self.left = set() if self._everything else names
+        self.left = set() if self._everything else set(names)
+        self.build_ids: dict[str, str] = {}
 
     def run(self, package: GrowingFile) -> None:
         extract(
@@ -38,9 +40,14 @@ class Unpacker:
             LAYOUT,
             self._wanted,
             self._into,
-            lambda file: self.left.discard(file.name),
+            self._came,
             stop=lambda: not self._everything and not self.left,
         )
+
+    def _came(self, file: ExtractedFile) -> None:
+        self.left.discard(file.name)
+        if file.build_id is not None:
+            self.build_ids[file.name] = file.build_id
 
     def _wanted(self, kind: MemberKind, name: str, path: str) -> bool:
         return self._everything or name in self.left
@@ -48,6 +55,8 @@ class Unpacker:
 
 async def from_mirror(package: Path, url: str, into: Path, unpacker: Unpacker | None) -> None:
     """With None nothing is unpacked."""
+    import asyncio
+
     from kernsym.server.mirrors.download import download
     from kernsym.server.mirrors.upstream import Upstream
 
@@ -75,6 +84,8 @@ def main() -> None:
     unpacker = None if names == {"none"} else Unpacker(into, names)
     begun = time.perf_counter()
     if len(sys.argv) > 4:
+        import asyncio
+
         asyncio.run(from_mirror(package, sys.argv[4], into, unpacker))
     elif unpacker is not None:
         from_disk(package, unpacker)

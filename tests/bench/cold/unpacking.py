@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from tests.bench.cold.inputs import DebPackage
+from tests.bench.cold.inputs import KernelPackage
 from tests.bench.cold.table import Table, Way, ratio
 from tests.upstream import UpstreamServer
 
@@ -15,7 +15,7 @@ _RATE = 40e6  # bytes per second, of row 7's mirror
 _UNPACKER = Path(__file__).with_name("unpacker.py")
 
 
-def measure(table: Table, package: DebPackage, rows: set[str]) -> None:
+def measure(table: Table, package: KernelPackage, rows: set[str]) -> None:
     if "1" in rows:
         _all_files(table, package)
     names = ["vmlinux", *package.loaded]
@@ -36,7 +36,7 @@ def kernsym(package: Path, names: str, *url: str, title: str = "kernsym") -> Way
     return Way(title=title, command=command, own=True)
 
 
-def _all_files(table: Table, package: DebPackage) -> None:
+def _all_files(table: Table, package: KernelPackage) -> None:
     quoted = shlex.quote(str(package.path))
     # ar, because dpkg-deb --fsys-tarfile would unpack it as well
     xz = f"ar p {quoted} data.tar.xz | xz -T{{threads}} -dc >/dev/null"
@@ -57,7 +57,7 @@ def _all_files(table: Table, package: DebPackage) -> None:
         )
 
 
-def _some(table: Table, title: str, package: DebPackage, names: list[str]) -> float | None:
+def _some(table: Table, title: str, package: KernelPackage, names: list[str]) -> float | None:
     """The files of some names; wall beside what people type, who would else read on to the end."""
     paths = [package.vmlinux, *(package.modules[name] for name in names[1:])]
     tar = (
@@ -68,7 +68,7 @@ def _some(table: Table, title: str, package: DebPackage, names: list[str]) -> fl
     return ratio(table.compare(title, ways), "kernsym", "dpkg-deb | tar")
 
 
-def _download_and_unpack(table: Table, package: DebPackage) -> None:
+def _download_and_unpack(table: Table, package: KernelPackage) -> None:
     copy = table.folder / "downloaded.deb"
     with UpstreamServer(package.path.parent) as server:
         server.rate = _RATE
