@@ -4,7 +4,8 @@
                                                     root/...        files under their package paths
                                                     packages/...    the packages they came from
     STORE/.build-id/xx/yyyy.debug                   links that gdb, perf, eu-* and drgn follow
-    STORE/index/                                    of files (cache/file_index.py), small facts
+    STORE/index/                                    of files (cache/file_index.py), small facts,
+                                                    folders that were scanned (cache/scanned.py)
     STORE/known/                                    build IDs that are not held (known_members.py)
     STORE/locks/                                    one file per kernel and part (cache/locks.py)
 
@@ -32,6 +33,7 @@ from kernsym.cache.known_members import KnownKernel, KnownMembers
 from kernsym.cache.links import BuildIdLinks
 from kernsym.cache.locks import hold
 from kernsym.cache.manifests import Manifests, read_manifest, stamp_of
+from kernsym.cache.scanned import Scanned
 from kernsym.cache.tree import Tree, is_key
 from kernsym.distros import Kernel, KernsymError, PackageRef, Refused, Unusable
 
@@ -52,6 +54,7 @@ class Store:
             self.known = KnownMembers(
                 self.root / "known", self.root / "index", self.root / "locks" / "known"
             )
+            self.scanned = Scanned(self.root / "index", self.root / "locks" / "scanned")
             self._manifests = Manifests()
         except OSError as error:
             raise Unusable(
@@ -64,6 +67,7 @@ class Store:
         self.index.close()
         self.files.close()
         self.known.close()
+        self.scanned.close()
 
     def folder(self, kernel: Kernel) -> Path:
         """The kernel's folder, whether or not anything is held."""

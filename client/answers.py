@@ -17,6 +17,7 @@ from kernsym.distros import (
     Package,
     Verdict,
     catalog,
+    distro_of,
     find_banner,
     identify,
     identify_package,
@@ -40,7 +41,7 @@ class Answer:
     @property
     def packages(self) -> tuple[Package, ...]:
         kernel = self.verdict.kernel
-        return catalog()[kernel.distro].packages(kernel) if kernel else ()
+        return distro_of(kernel).packages(kernel) if kernel else ()
 
 
 def answer_text(source: str, text: str) -> Answer:
@@ -197,7 +198,7 @@ def dump_warnings(facts: DumpFacts) -> list[str]:
 
 def kernel_line(kernel: Kernel) -> str:
     """A kernel in one line: uname, distribution, package version."""
-    distro = f"{catalog()[kernel.distro].title} {kernel.release}".rstrip()
+    distro = f"{distro_of(kernel).title} {kernel.release}".rstrip()
     return f"Linux {kernel.uname} · {distro} · {kernel.version} · {kernel.arch or 'arch unknown'}"
 
 

@@ -26,7 +26,7 @@ from kernsym.client.session import (
     write_files,
 )
 from kernsym.client.settings import Settings
-from kernsym.distros import KernsymError, Unusable, catalog
+from kernsym.distros import KernsymError, Unusable, distro_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def run(settings: Settings, wish: CrashWish) -> int:
                 folder,
                 arguments=arguments,
                 extra_input=extra_input,
-                again=catalog()[bundle.kernel.distro].crash_again(bundle.kernel),
+                again=distro_of(bundle.kernel).crash_again(bundle.kernel),
             )
             return run_crash(
                 command,

@@ -14,7 +14,7 @@ from kernsym.client.copying import copy_files, copy_sources
 from kernsym.client.output import Reporter
 from kernsym.client.server_api import ServerApi
 from kernsym.client.settings import Settings
-from kernsym.distros import Fingerprint, KernsymError, catalog, normalise_module
+from kernsym.distros import Fingerprint, KernsymError, distro_of, normalise_module
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ class Holdings:
         tree = bundle.first(FileRole.SOURCE_TREE)
         if tree is not None:
             return self.store.folder(bundle.kernel) / tree.path
-        root = catalog()[bundle.kernel.distro].layout(bundle.kernel).source_root
+        root = distro_of(bundle.kernel).layout(bundle.kernel).source_root
         return self.store.folder(bundle.kernel) / "root" / root if root else None
 
     def _here(self, bundle: Bundle, request: SymbolsRequest) -> Bundle:

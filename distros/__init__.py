@@ -4,7 +4,14 @@ Every module here is one distribution; `ls` is the list of what is supported.
 """
 
 from kernsym.distros.core.banner import Banner, find_banner
-from kernsym.distros.core.catalog import Outcome, Verdict, catalog, identify, identify_package
+from kernsym.distros.core.catalog import (
+    Outcome,
+    Verdict,
+    catalog,
+    distro_of,
+    identify,
+    identify_package,
+)
 from kernsym.distros.core.distro import Claim, Distro, Evidence, Fetch, Page, Series, Source
 from kernsym.distros.core.errors import (
     CouldNotFindOut,
@@ -43,6 +50,7 @@ __all__ = [
     "Unusable",
     "Verdict",
     "catalog",
+    "distro_of",
     "find_banner",
     "identify",
     "identify_package",

@@ -21,7 +21,7 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": zstandard.ZstdCompressor().compress,
 }
 _INT32, _STRING, _BIN, _STRINGS = 4, 6, 7, 8
-Value = int | str | bytes | list[str]
+Value = int | str | bytes | list[str] | tuple[int, ...]
 
 NAME, ARCH, COMPRESSOR, PAYLOAD_DIGEST, LONG_FILE_SIZES = 1000, 1022, 1125, 5092, 5008
 DSA_HEADER, RSA_HEADER, SHA1_HEADER, SHA256_HEADER = 267, 268, 269, 273
@@ -82,6 +82,8 @@ def _header(tags: dict[int, Value]) -> bytes:
 def _packed(value: Value) -> tuple[int, int, bytes]:
     if isinstance(value, int):
         return _INT32, 1, struct.pack(">I", value)
+    if isinstance(value, tuple):
+        return _INT32, len(value), struct.pack(f">{len(value)}I", *value)
     if isinstance(value, bytes):
         return _BIN, len(value), value
     if isinstance(value, str):

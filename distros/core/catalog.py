@@ -20,6 +20,7 @@ from kernsym.distros.core import neighbours
 from kernsym.distros.core.banner import find_banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence
 from kernsym.distros.core.kernel import Fingerprint, Kernel
+from kernsym.distros.core.own import OWN
 
 _MACHINE = re.compile(r"[A-Za-z0-9_]{1,32}")
 # A value that begins with % is the format string in the kernel's image, not a note.
@@ -59,6 +60,11 @@ def catalog() -> Mapping[str, Distro]:
             distro: Distro = importlib.import_module(found.name).DISTRO
             distros.update(dict.fromkeys((distro.name, *distro.also), distro))
     return MappingProxyType(distros)
+
+
+def distro_of(kernel: Kernel) -> Distro:
+    """The distribution of a kernel, or what stands for one of an own build."""
+    return OWN if kernel.distro == OWN.name else catalog()[kernel.distro]
 
 
 def identify(fingerprint: Fingerprint) -> Verdict:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_MAGIC = b"\x7fELF"
+MAGIC = b"\x7fELF"
 _NOTE = 7  # sh_type
 _MOST_SECTIONS = 1 << 20
 _MOST_BYTES = 1 << 20  # of a section of notes
@@ -35,17 +35,35 @@ _ORDERS = {1: "<", 2: ">"}
 _HEADER = 64
 
 
-def notes(file: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
-    """Owner, type and content of each note in the file's sections, in order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A section's header: `name` is an offset into the table of names, `kind` its sh_type."""
 
-    Of what is no ELF file, or is damaged, it raises what `struct` and `file` do.
-    """
+    name: int
+    kind: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """All section headers in order; `order` of bytes as `struct` writes it, `names`: which of them
+    is the table of names."""
+
+    order: str
+    sections: tuple[Section, ...]
+    names: int
+
+
+def read_table(file: BinaryIO) -> Table:
+    """The section headers.  Of what is no ELF file, or is damaged, it raises what `struct` and
+    `file` do."""
     header = file.read(_HEADER)
-    if not header.startswith(_MAGIC):
+    if not header.startswith(MAGIC):
         raise ValueError("no ELF header")
     shape, order = _SHAPES[header[4]], _ORDERS[header[5]]
     (start,) = struct.unpack_from(f"{order}{shape.offset}", header, shape.table_at)
-    size, count = struct.unpack_from(f"{order}HH", header, shape.counts_at)
+    size, count, names = struct.unpack_from(f"{order}HHH", header, shape.counts_at)
     if size != shape.section_size:
         raise ValueError(f"section headers of {size} bytes")
     place = struct.Struct(f"{order}{shape.offset * 2}")
@@ -54,12 +72,26 @@ def notes(file: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
         count = place.unpack_from(file.read(size), shape.place_at)[1]
     file.seek(start)
     table = file.read(size * min(count, _MOST_SECTIONS))
-    for section in range(0, len(table), size):
-        (kind,) = struct.unpack_from(f"{order}I", table, section + 4)
-        if kind == _NOTE:
-            offset, length = place.unpack_from(table, section + shape.place_at)
-            file.seek(offset)
-            yield from _each(file.read(min(length, _MOST_BYTES)), order)
+    sections = []
+    for at in range(0, len(table), size):
+        name, kind = struct.unpack_from(f"{order}II", table, at)
+        offset, length = place.unpack_from(table, at + shape.place_at)
+        sections.append(Section(name=name, kind=kind, offset=offset, size=length))
+    return Table(order=order, sections=tuple(sections), names=names)
+
+
+def notes(file: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
+    """Owner, type and content of each note in the file's sections, in order; raises as
+    `read_table`."""
+    return notes_of(read_table(file), file)
+
+
+def notes_of(table: Table, file: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
+    """The same, by the table of a file."""
+    for section in table.sections:
+        if section.kind == _NOTE:
+            file.seek(section.offset)
+            yield from _each(file.read(min(section.size, _MOST_BYTES)), table.order)
 
 
 def _each(section: bytes, order: str) -> Iterator[tuple[bytes, int, bytes]]:

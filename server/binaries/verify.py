@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernsym.cache.bundle import Verification
-from kernsym.distros import Fingerprint, Kernel, Refused, catalog, identify
+from kernsym.distros import Fingerprint, Kernel, Refused, distro_of, identify
 from kernsym.server.binaries import elf
 from kernsym.server.binaries.kernel_symbols import compare, places_in
-
-# linux_banner (init/version.c) ends with a newline; its neighbours are format strings with `%`.
-_BANNER = re.compile(rb"(?:^|\0)(Linux version [^%\0\n]*#[0-9][^%\0\n]*)\n(?=\0)")
+from kernsym.server.binaries.linux_banner import banners_in
 
 _BLOCK = 1 << 20
 
@@ -37,16 +35,16 @@ def read_identity(vmlinux: Path) -> VmlinuxIdentity:
 
     Raises `Refused`: `elf-unreadable`, `vmlinux-without-banner` (none, or several that differ).
     """
-    found = set(_BANNER.findall(elf.section(vmlinux, ".rodata") or b""))
+    found = banners_in(elf.section(vmlinux, ".rodata") or b"")
     if len(found) != 1:
         raise Refused(
             "vmlinux-without-banner",
             f"{vmlinux.name} holds {len(found) or 'no'} kernel banner{'s' * (len(found) > 1)}, "
             "so it cannot be compared with the dump",
-            context=tuple(banner.decode("utf-8", "replace") for banner in sorted(found)),
+            context=found,
         )
     return VmlinuxIdentity(
-        banner=found.pop().decode("utf-8", "replace"),
+        banner=found[0],
         build_id=elf.build_id(vmlinux),
         debug_link=elf.debug_link(vmlinux),
         symbols=places_in(vmlinux),
@@ -65,9 +63,8 @@ def require_pair(stripped: VmlinuxIdentity, debug: Path) -> None:
     shown: dict[str, tuple[str | None, str | None]] = {"build-id": ids}
     if ids == (None, None) and link is not None:
         shown = {"crc-32": (f"{link.crc:08x}", f"{_crc(debug):08x}")}
-    if banners := set(_BANNER.findall(elf.section(debug, ".rodata") or b"")):
-        text = b" or ".join(sorted(banners)).decode("utf-8", "replace")
-        shown["banner"] = (stripped.banner, text)
+    if banners := banners_in(elf.section(debug, ".rodata") or b""):
+        shown["banner"] = (stripped.banner, " or ".join(banners))
     if any(kernel is None or kernel != other for kernel, other in shown.values()):
         raise Refused(
             "vmlinux-mismatch",
@@ -115,7 +112,7 @@ def check(
     symbols = compare(fingerprint.vmcoreinfo or "", identity.symbols)
     if symbols and compared and "build-id" not in compared:
         compared["symbols"] = symbols
-    if kernel and "banner" in compared and catalog()[kernel.distro].build_id_differs(kernel):
+    if kernel and "banner" in compared and distro_of(kernel).build_id_differs(kernel):
         compared.pop("build-id", None)
     if not compared:
         raise Refused(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from kernsym.cache import Store
-from kernsym.distros import Kernel, PackageRef, catalog
+from kernsym.distros import Kernel, PackageRef, distro_of
 from kernsym.server.jobs import Job
 from kernsym.server.mirrors.checked import CheckedFiles
 from kernsym.server.mirrors.download import download
@@ -88,7 +88,7 @@ class Arrivals:
 
         if offer.source is None or ref.signed_by is not None:
             return ref
-        weak = catalog()[job.kernel.distro].weakly_signed(job.kernel)
+        weak = distro_of(job.kernel).weakly_signed(job.kernel)
         signer = await asyncio.to_thread(voucher, growing, offer.source, weak=weak)
         if signer is not None:
             job.stage("signature", f"{ref.package.id} is itself signed by {signer}")

@@ -15,7 +15,7 @@ from kernsym.distros import (
     PackageRef,
     Refused,
     Role,
-    catalog,
+    distro_of,
 )
 from kernsym.distros.formats.rpm_files import edition_of
 from kernsym.server.bring.collector import Collector
@@ -58,7 +58,7 @@ class KernelBringer:
                 require_same(held, job.fingerprint, by_name=not job.candidates)
                 if job.wanted.satisfied_by(held):
                     return  # another process has brought it meanwhile
-            layout = catalog()[job.kernel.distro].layout(job.kernel)
+            layout = distro_of(job.kernel).layout(job.kernel)
             root = self._store.folder(job.kernel) / ROOT
             if held is None:  # what a run left that was killed
                 await in_thread(lambda: shutil.rmtree(root, ignore_errors=True))
@@ -108,7 +108,7 @@ class KernelBringer:
 
     async def _pass(self, job: Job, offer: Offer, collector: Collector) -> PackageRef:
         """Read the package once, while it comes, and keep what is wanted."""
-        layout = catalog()[job.kernel.distro].layout(job.kernel)
+        layout = distro_of(job.kernel).layout(job.kernel)
         root = self._store.folder(job.kernel) / ROOT
         is_large = offer.ref.package.role is Role.DEBUGINFO  # and asked for more than once
         index = self._store.index_path(job.kernel, offer.ref) if is_large else None

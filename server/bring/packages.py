@@ -19,7 +19,7 @@ from kernsym.distros import (
     Refused,
     Role,
     Source,
-    catalog,
+    distro_of,
 )
 from kernsym.distros.core.distro import BUILT_IN
 from kernsym.server.bring.arriving import Arrivals
@@ -148,7 +148,7 @@ class Packages:
         missed = self._store.index.miss(kernel, sources) if needed else None
         if missed is not None:
             raise missed
-        distro, fetch = catalog()[kernel.distro], self.fetch(kernel, patient=patient, tell=tell)
+        distro, fetch = distro_of(kernel), self.fetch(kernel, patient=patient, tell=tell)
         try:
             yield from offers(
                 distro,
@@ -172,7 +172,7 @@ class Packages:
         tell: Callable[[str], None] = lambda text: None,
     ) -> ThreadFetch:
         """The door through which a kernel's distribution asks."""
-        distro = catalog()[kernel.distro]
+        distro = distro_of(kernel)
         return ThreadFetch(
             self._upstream,
             weak=distro.weakly_signed(kernel),
@@ -190,7 +190,7 @@ class Packages:
 
     def sources(self, kernel: Kernel) -> tuple[Source, ...]:
         """Where to ask: the configured sources, the machine's, those that are built in."""
-        distro = catalog()[kernel.distro]
+        distro = distro_of(kernel)
         names = (distro.name, *distro.also, "*")
         configured = tuple(s for s in self._config.sources if s.distro in names)
         if self._config.builtin_sources:
@@ -203,7 +203,7 @@ class Packages:
 
 def _named(kernel: Kernel, roles: tuple[Role, ...]) -> tuple[Package, ...]:
     """The packages that the distribution names for the first role that it names any for."""
-    packages = catalog()[kernel.distro].packages(kernel)
+    packages = distro_of(kernel).packages(kernel)
     for role in roles:
         if found := tuple(package for package in packages if package.role is role):
             return found

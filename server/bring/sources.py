@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from kernsym.cache import BundleFile, FileRole, Store
-from kernsym.distros import NotIdentified, PackageRef, catalog
+from kernsym.distros import NotIdentified, PackageRef, distro_of
 from kernsym.server.bring.arriving import Arriving
 from kernsym.server.bring.packages import SOURCE_ROLES, Packages
 from kernsym.server.bring.work import ROOT, alone, build_of, publish, stop_unpacking
@@ -54,7 +54,7 @@ class SourcesBringer:
             job.stage("sources", f"{tree.files} files")
 
     async def _unpack_sources(self, job: Job, offer: Offer) -> tuple[PackageRef, SourceTree]:
-        layout = catalog()[job.kernel.distro].layout(job.kernel)
+        layout = distro_of(job.kernel).layout(job.kernel)
         root = self._store.folder(job.kernel) / ROOT
         async with (
             self._diff(job, offer) as diff,

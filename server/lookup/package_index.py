@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kernsym.cache import Bundle, KnownKernel, Store
 from kernsym.cache.messages import Part, Priority
-from kernsym.distros import Kernel, KernsymError, PackageRef, Role, Source, catalog
+from kernsym.distros import Kernel, KernsymError, PackageRef, Role, Source, distro_of
 from kernsym.distros.core.catalog import identify_package
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.mirrors.growing import ByteSource, GrowingFile
@@ -124,7 +124,7 @@ class PackageIndex:
         kernel = verdict.kernel if verdict else None
         if kernel is None or kernel.arch is None:
             return
-        for package in catalog()[kernel.distro].packages(kernel):
+        for package in distro_of(kernel).packages(kernel):
             is_it = fnmatchcase(path.name.removesuffix(".rpm"), package.id)
             if is_it and package.role is Role.DEBUGINFO:
                 known = KnownKernel(key=kernel.key, package=path.name)
@@ -143,7 +143,7 @@ class PackageIndex:
         before = self._store.known.read(kernel.key)
         if before is not None and package in before.listed:
             return
-        layout = catalog()[kernel.distro].layout(kernel)
+        layout = distro_of(kernel).layout(kernel)
         with contextlib.closing(_Polite(path, self._quiet)) as source:
             found = list_modules(
                 source, layout, vmlinux=index is None, index=index, stop=self._stopped.is_set

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import IO
 
 from zstandard import ZstdDecompressor, ZstdError
@@ -17,7 +18,7 @@ from kernsym.server.mirrors.signatures import (
     verify_clear_signed,
     verify_detached,
 )
-from kernsym.server.mirrors.upstream import Upstream
+from kernsym.server.mirrors.upstream import Upstream, is_file_url
 
 _PIECE = 1 << 18
 _CLEAR_SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
@@ -29,6 +30,7 @@ class ThreadFetch:
     `weak`: signatures with SHA-1 or DSA are good enough, as `Distro.weakly_signed` says.
     `fingerprints`: of keys that are believed though no keyring has them.  `tell` hears, in words,
     when a mirror cannot be asked and what it said before is used.  `patient`: as `Upstream.held`.
+    `names`: what else the page of a folder, by its file:// URL, shall list.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class ThreadFetch:
         fingerprints: Sequence[str] = (),
         patient: bool = True,
         tell: Callable[[str], None] = lambda text: None,
+        names: Callable[[str], Sequence[str]] = lambda url: (),
     ) -> None:
         self._upstream = upstream
+        self._names = names
         self._weak = weak
         self._fingerprints = fingerprints
         self._patient = patient
@@ -57,7 +61,11 @@ class ThreadFetch:
     ) -> Page | None:
         """As `Fetch.page`."""
         digest = f"sha256:{sha256}" if sha256 else digest
-        return self._page(url, public(url), digest=digest, fresh=fresh)
+        page = self._page(url, public(url), digest=digest, fresh=fresh)
+        if page is None or not url.endswith("/") or not is_file_url(url):
+            return page
+        listed = (page.body, *(name.encode() for name in self._names(url)))
+        return replace(page, body=b"\n".join(listed))
 
     def _page(
         self, url: str, title: str, *, digest: str | None = None, fresh: bool = False

@@ -109,7 +109,4 @@ def distro(name: str, rank: int, roles: tuple[Role, ...], *, certain: bool) -> D
 def register(patch: pytest.MonkeyPatch, *distros: Distro) -> None:
     """Make these the only distributions that there are."""
     known: Mapping[str, Distro] = MappingProxyType({distro.name: distro for distro in distros})
-    bring = ("kernel", "packages", "arriving", "sources")
-    server = (*(f"server.bring.{name}" for name in bring), "server.binaries.verify")
-    for place in ("distros.core.catalog", *server):
-        patch.setattr(f"kernsym.{place}.catalog", lambda: known)
+    patch.setattr("kernsym.distros.core.catalog.catalog", lambda: known)
