@@ -96,6 +96,27 @@ class Problem:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanReport:
+    """A folder that is being scanned, or was, when it is `done`; `problem`: why it was not.
+
+    `files` looked at; `read`: new ones and those that had changed; `gone`: forgotten; `refused`:
+    could not be read, of which `unreadable` names the first, and why.  At the end, of the whole
+    folder: `packages` of kernels, `build_ids` of their files and of others.
+    """
+
+    folder: str
+    done: bool = False
+    files: int = 0
+    read: int = 0
+    gone: int = 0
+    refused: int = 0
+    unreadable: tuple[str, ...] = ()
+    packages: int = 0
+    build_ids: int = 0
+    problem: Problem | None = None
+
+
 class JobState(str, enum.Enum):
     QUEUED = "queued"
     RUNNING = "running"

@@ -71,10 +71,18 @@ class Scanned:
         """The folders, and when each was last scanned to its end; 0.0: never."""
         return {Path(path): since for path, since in self._rows("SELECT path, since FROM roots")}
 
-    def begin(self, root: Path) -> int:
+    def chosen(self) -> tuple[Path, ...]:
+        """Those of the folders that somebody chose to have scanned, whether a source or not."""
+        rows = self._rows("SELECT path FROM roots WHERE chosen ORDER BY id")
+        return tuple(Path(path) for (path,) in rows)
+
+    def begin(self, root: Path, *, chosen: bool = False) -> int:
         """The number of a root, which is made known; 0 on a disk that takes no writes."""
-        row = "INSERT OR IGNORE INTO roots (path, since) VALUES (?, 0)"
-        self._database.write(lambda connection: run(connection, row, str(root)))
+        row = (
+            "INSERT INTO roots (path, since, chosen) VALUES (?, 0, ?) "
+            "ON CONFLICT (path) DO UPDATE SET chosen = max(chosen, excluded.chosen)"
+        )
+        self._database.write(lambda connection: run(connection, row, str(root), chosen))
         rows = self._rows("SELECT id FROM roots WHERE path = ?", str(root))
         return int(rows[0][0]) if rows else 0
 

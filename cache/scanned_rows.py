@@ -8,7 +8,8 @@ from dataclasses import dataclass
 SCHEMA = 1
 # A file that is neither package nor ELF has a row too, so that it is not opened again.
 TABLES = """
-CREATE TABLE roots (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, since REAL NOT NULL);
+CREATE TABLE roots (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, since REAL NOT NULL,
+    chosen INTEGER NOT NULL);
 CREATE TABLE folders (id INTEGER PRIMARY KEY, root INTEGER NOT NULL, path TEXT NOT NULL,
     UNIQUE (root, path));
 CREATE TABLE files (id INTEGER PRIMARY KEY, folder INTEGER NOT NULL, name TEXT NOT NULL,

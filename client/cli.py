@@ -22,6 +22,7 @@ _COMMANDS = {
     "identify": ("identify", "Which kernel, which packages."),
     "fetch": ("fetch", "Bring a kernel's symbols here."),
     "crash": ("crash", "All of it, then crash."),
+    "scan": ("scan", "Learn what lies in folders of this machine."),
     "serve": ("serve", "Run the server."),
     "jobs": ("jobs", "What a server is bringing, and what it brought."),
     "token": ("token", "Who may ask a server for what."),

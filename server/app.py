@@ -126,7 +126,8 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     credentials = Credentials(app[CONFIG].credentials)
     shared = app[CONFIG].keeps_jobs
     learns = shared and app[CONFIG].options.index_packages
-    index = PackageIndex(app[STORE], app[CONFIG].sources, enabled=learns)
+    every = 60.0 * app[CONFIG].options.scan_minutes
+    index = PackageIndex(app[STORE], app[CONFIG].sources, enabled=learns, scan_seconds=every)
 
     def ended(job: Job, error: KernsymError | None) -> None:
         count_end(app[METRICS], job, error)

@@ -38,7 +38,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `encoded_mb`: on the disk, for compressed forms of what is served; 0: nothing is compressed.
     `cors_origins`: the pages of these may ask this server from a browser; `*`: all.
     `fetch_on_demand`: whoever asks for a build ID has its kernel fetched.
-    `index_packages`: learn in quiet hours which modules the packages that are held have.
+    `index_packages`: learn in quiet hours which modules the packages that are held have, and what
+    lies in folders that are sources or were scanned; these are scanned anew every `scan_minutes`,
+    0: when the server starts.
     `upstreams`: other debuginfod servers, asked for what we do not find ourselves; with
     `upstreams_from_environment` those of DEBUGINFOD_URLS too.  `upstream_seconds`: until one must
     have begun to answer.  `upstream_hops`: a question that was forwarded so often ends here.
@@ -69,6 +71,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     cors_origins: tuple[str, ...] = ()
     fetch_on_demand: bool = True
     index_packages: bool = True
+    scan_minutes: Amount = 10
     upstreams: tuple[str, ...] = ()
     upstreams_from_environment: bool = False
     upstream_seconds: Seconds = 90.0

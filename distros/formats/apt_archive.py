@@ -45,7 +45,7 @@ def mirrors(
     likely = (*security, *usual)
     machine = []
     for source in given:
-        if source.distro == "*":
+        if source.distro == "*" and source.kind == "apt":
             if re.split("[-/]", source.suite)[0] in ours:
                 machine.append(replace(source, distro=distro))
         elif source.kind == "apt" and not source.suite:

@@ -30,6 +30,7 @@ from kernsym.server.mirrors.machine_sources import machine_sources
 from kernsym.server.mirrors.resolve import Offer, none_accepted, offers
 from kernsym.server.mirrors.thread_fetch import ThreadFetch
 from kernsym.server.mirrors.upstream import Upstream
+from kernsym.server.scan.folders import Folders
 from kernsym.server.unpack import drop_index
 
 # Without these no symbols can be brought, so it is worth remembering that nobody publishes them.
@@ -51,6 +52,7 @@ class Packages:
         self._store = store
         self._upstream = upstream
         self._config = config
+        self._folders = Folders(store.scanned)
         self.arrivals = Arrivals(store, upstream)
 
     def reconfigure(self, config: ServerConfig) -> None:
@@ -145,12 +147,14 @@ class Packages:
         packages = _named(kernel, roles)
         needed = packages[0].role in _NEEDED
         sources = self.sources(kernel)
-        missed = self._store.index.miss(kernel, sources) if needed else None
+        self._folders.refresh(sources, tell)
+        asked = (sources, self._folders.stamp())
+        missed = self._store.index.miss(kernel, asked) if needed else None
         if missed is not None:
             raise missed
         distro, fetch = distro_of(kernel), self.fetch(kernel, patient=patient, tell=tell)
         try:
-            yield from offers(
+            for offer in offers(
                 distro,
                 kernel,
                 packages,
@@ -158,10 +162,11 @@ class Packages:
                 fetch,
                 version=version,
                 pop_unsure=fetch.pop_unsure,
-            )
+            ):
+                yield from (replace(offer, ref=ref) for ref in self._folders.found(offer.ref))
         except NotPublished as error:
             if needed:
-                self._store.index.remember_miss(kernel, sources, error)
+                self._store.index.remember_miss(kernel, asked, error)
             raise
 
     def fetch(
@@ -179,6 +184,7 @@ class Packages:
             fingerprints=distro.fingerprints,
             patient=patient,
             tell=tell,
+            names=self._folders.names,
         )
 
     def _discard(self, kernel: Kernel, ref: PackageRef) -> None:
@@ -189,10 +195,12 @@ class Packages:
                 path.with_name(name).unlink(missing_ok=True)
 
     def sources(self, kernel: Kernel) -> tuple[Source, ...]:
-        """Where to ask: the configured sources, the machine's, those that are built in."""
+        """Where to ask: the configured sources, folders that were scanned, the machine's sources,
+        those that are built in."""
         distro = distro_of(kernel)
         names = (distro.name, *distro.also, "*")
-        configured = tuple(s for s in self._config.sources if s.distro in names)
+        given = self._folders.sources(self._config.sources)
+        configured = tuple(s for s in given if s.distro in names)
         if self._config.builtin_sources:
             found = distro.sources(kernel, (*configured, *machine_sources()))
         else:

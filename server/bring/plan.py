@@ -32,6 +32,7 @@ from kernsym.distros import (
     Source,
     Unusable,
     catalog,
+    distro_of,
     identify,
 )
 from kernsym.distros.formats import published
@@ -224,7 +225,7 @@ def _roles(kernel: Kernel, part: Part) -> tuple[tuple[Role, ...], ...]:
     """The roles of which one package each is needed, alternatives together."""
     if part is Part.SOURCES:
         return (SOURCE_ROLES,)
-    stripped = catalog()[kernel.distro].layout(kernel).stripped is not None
+    stripped = distro_of(kernel).layout(kernel).stripped is not None
     return ((Role.KERNEL,), (Role.DEBUGINFO,)) if stripped else ((Role.DEBUGINFO,),)
 
 

@@ -87,6 +87,7 @@ class LocalSearch:
         if not demanded:
             self._require_on_demand()
         request = await asyncio.to_thread(self._request_of_member, build_id)
+        request = request or await asyncio.to_thread(self._request_of_scanned, build_id)
         if request is None:
             request = await self._request_of_listed(build_id, on_job, demanded=demanded)
         return await self._bring(request, build_id, on_job, early=early)
@@ -133,6 +134,20 @@ class LocalSearch:
             fingerprint=fingerprint,
             modules=(member.module,) if member.module else (),
         )
+
+    def _request_of_scanned(self, build_id: str) -> SymbolsRequest | None:
+        """What to ask for to get a file of a folder that was scanned."""
+        found = self._store.scanned.find(build_id)
+        if found is None:
+            return None
+        fingerprint = Fingerprint(package=found.package)
+        if not found.package:
+            fingerprint = Fingerprint(banner=found.banner, build_id=build_id)
+        elif identify(fingerprint).kernel is None:
+            # Several vendors name packages so; the build ID of its vmlinux tells whose.
+            fingerprint = Fingerprint(package=found.package, build_id=found.kernel_build_id)
+        modules = (found.module,) if found.module else ()
+        return SymbolsRequest(fingerprint=fingerprint, modules=modules)
 
     async def _request_of_listed(
         self, build_id: str, on_job: Callable[[Job], None], *, demanded: bool

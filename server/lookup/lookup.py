@@ -15,6 +15,7 @@ from kernsym.distros import CouldNotFindOut, KernsymError, NotPublished
 from kernsym.server.jobs import Job
 from kernsym.server.lookup.federation import Asker, Federation
 from kernsym.server.lookup.local_search import LocalSearch
+from kernsym.server.scan.loose import loose_file
 
 _MISS_SECONDS = 600.0  # as long as debuginfod's own clients remember one
 _MOST_MISSES = 10_000
@@ -111,7 +112,10 @@ class Lookup:
 
     def _held(self, build_id: str, artefact: str) -> Found | None:
         held = None if artefact.startswith("source ") else self._store.find_build_id(build_id)
-        return held or (None if artefact == KERNEL else self._federation.kept(build_id, artefact))
+        if held is not None or artefact == KERNEL:
+            return held
+        lying = loose_file(self._store.scanned, build_id, artefact)
+        return lying or self._federation.kept(build_id, artefact)
 
     def _start(self, search: _Search, ask: Ask) -> asyncio.Task[Found]:
         task = asyncio.create_task(self._bring(search, ask), name=f"find {search.build_id}")

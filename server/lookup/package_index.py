@@ -1,5 +1,5 @@
-"""Learns, while nobody waits for anything, which build IDs the packages have that are held, or that
-lie in a folder that is a source: whoever asks for one can be given its file then."""
+"""Learns, while nobody waits for anything, what lies in folders, and which build IDs the packages
+have that are held or lie there: whoever asks for one can be given its file then."""
 
 from __future__ import annotations
 
@@ -21,24 +21,39 @@ from kernsym.distros.core.catalog import identify_package
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.mirrors.growing import ByteSource, GrowingFile
 from kernsym.server.mirrors.upstream import file_path, is_file_url
+from kernsym.server.scan.folders import folder_of
+from kernsym.server.scan.walk import Stopped, scan
 from kernsym.server.unpack import list_modules
 
 log = logging.getLogger(__name__)
+
+# The key of a kernel that is held, or a package in a folder and the name that it gives itself.
+_Work = str | tuple[Path, str]
 
 _LOOK_SECONDS = 0.5
 _NICE = 19
 
 
 class PackageIndex:
-    """Looks through one package after the other, if `enabled`.  What it was in the middle of when
-    the server ended is begun anew by the next one."""
+    """Scans the folders among the `sources` and those that somebody had scanned, every
+    `scan_seconds` (0: once), and looks through one package after the other, if `enabled`.  What it
+    was in the middle of when the server ended is begun anew by the next one."""
 
-    def __init__(self, store: Store, sources: Sequence[Source] = (), *, enabled: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sources: Sequence[Source] = (),
+        *,
+        enabled: bool,
+        scan_seconds: float = 0.0,
+    ) -> None:
+        self._scan_seconds = scan_seconds
         self._store = store
         self._sources = sources
         self._enabled = enabled
-        self._waiting: asyncio.Queue[str | Path] = asyncio.Queue()
-        self._at_work = enabled and bool(_folders(sources))  # nobody knows yet what lies there
+        self._waiting: asyncio.Queue[_Work] = asyncio.Queue()
+        self._at_work = enabled and bool(self._roots())  # nobody knows yet what lies there
+        self._seen: set[_Work] = set()
         self._quiet = threading.Event()
         self._stopped = threading.Event()
         # A thread of its own, because it cannot become important again.
@@ -85,23 +100,53 @@ class PackageIndex:
         for what in await loop.run_in_executor(self._thread, self._left_over):
             self._waiting.put_nowait(what)
         while True:
+            for found in await loop.run_in_executor(self._thread, self._scan):
+                self._waiting.put_nowait(found)
             self._at_work = False
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._look_through_all(), self._scan_seconds or None)
+            self._at_work = True
+
+    async def _look_through_all(self) -> None:
+        """What waits, and what comes to wait, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
             what = await self._waiting.get()
             self._at_work = True
-            await loop.run_in_executor(self._thread, self._look_through, what)
+            # Not to be cut off by the next scan, which is this thread's work too.
+            await asyncio.shield(loop.run_in_executor(self._thread, self._look_through, what))
+            self._at_work = False
 
-    def _left_over(self) -> list[str | Path]:
-        """Kernels that an earlier server did not come to, and what lies in folders."""
+    def _left_over(self) -> list[_Work]:
+        """Kernels that an earlier server did not come to."""
         keys: list[str] = []
         while page := self._store.files.kernels(after=keys[-1] if keys else "", limit=1000):
             keys += [kernel.key for kernel in page]
-        unknown = [key for key in keys if self._store.known.read(key) is None]
-        return [*unknown, *_lying_about(self._sources)]
+        return [key for key in keys if self._store.known.read(key) is None]
 
-    def _look_through(self, what: str | Path) -> None:
+    def _roots(self) -> tuple[Path, ...]:
+        folders = map(folder_of, self._sources)
+        return tuple(dict.fromkeys([*filter(None, folders), *self._store.scanned.chosen()]))
+
+    def _scan(self) -> list[_Work]:
+        """See what has changed in the folders; the packages there that are to be looked through."""
+        scanned = self._store.scanned
+        for root in self._roots():
+            with contextlib.suppress(Stopped, InterruptedError):
+                try:
+                    report = scan(root, scanned, stop=self._stopped.is_set)
+                    log.log(
+                        logging.INFO if report.changed else logging.DEBUG, "%s: %s", root, report
+                    )
+                except (KernsymError, OSError) as error:
+                    log.warning("%s", error)
+        return [found for found in scanned.unlisted() if found not in self._seen]
+
+    def _look_through(self, what: _Work) -> None:
         try:
-            if isinstance(what, Path):
-                self._list_file(what)
+            if isinstance(what, tuple):
+                self._seen.add(what)
+                self._list_file(*what)
             elif (bundle := self._store.bundle_by_key(what)) and not bundle.all_modules:
                 for ref in bundle.packages:
                     if ref.package.role is Role.DEBUGINFO:
@@ -118,17 +163,17 @@ class PackageIndex:
             index = self._store.index_path(bundle.kernel, ref)
             self._list(path, bundle.kernel, known, ref.package.id, index)
 
-    def _list_file(self, path: Path) -> None:
+    def _list_file(self, path: Path, name: str) -> None:
         """A package of a folder, if its name tells that it is the debug package of one kernel."""
-        verdict = identify_package(path.name)
+        verdict = identify_package(name)
         kernel = verdict.kernel if verdict else None
         if kernel is None or kernel.arch is None:
             return
         for package in distro_of(kernel).packages(kernel):
-            is_it = fnmatchcase(path.name.removesuffix(".rpm"), package.id)
+            is_it = fnmatchcase(name.removesuffix(".rpm"), package.id)
             if is_it and package.role is Role.DEBUGINFO:
-                known = KnownKernel(key=kernel.key, package=path.name)
-                self._list(path, kernel, known, path.name.removesuffix(".rpm"))
+                known = KnownKernel(key=kernel.key, package=name)
+                self._list(path, kernel, known, name.removesuffix(".rpm"))
 
     def _list(
         self,
@@ -153,20 +198,6 @@ class PackageIndex:
                 replace(known, modules=found | known.modules, listed=(package,))
             )
             log.info("%s: %d modules of %s are known", kernel.key, len(found), package)
-
-
-def _lying_about(sources: Sequence[Source]) -> list[Path]:
-    """The files of the folders that are sources."""
-    there = (folder for folder in _folders(sources) if folder.is_dir())
-    return [path for folder in there for path in sorted(folder.iterdir())]
-
-
-def _folders(sources: Sequence[Source]) -> list[Path]:
-    return [
-        file_path(source.url)
-        for source in sources
-        if source.kind == "directory" and is_file_url(source.url)
-    ]
 
 
 def _yield_to_others() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from kernsym.cache.scanned import Scanned
 from kernsym.distros import KernsymError, PackageRef, Source
 from kernsym.server.mirrors.upstream import file_path, is_file_url
-from kernsym.server.scan.walk import Report, scan
+from kernsym.server.scan.walk import scan
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Folders:
                 signature="if-present",  # a .deb has none
                 origin="scanned",
             )
-            for root in self._scanned.roots()
+            for root in self._scanned.chosen()
             if root not in named
         )
 
@@ -63,8 +63,7 @@ class Folders:
                 if root not in known:
                     tell(f"looking for the first time at what lies in {root}")
                 try:
-                    said = words_of(scan(root, self._scanned))
-                    log.debug("%s: %s", root, said)
+                    log.debug("%s: %s", root, scan(root, self._scanned))
                 except (KernsymError, OSError) as error:
                     tell(f"{root} was not scanned: {error}")
 
@@ -86,10 +85,3 @@ class Folders:
     def stamp(self) -> tuple[int, ...]:
         """What changes with the packages that are known."""
         return self._scanned.stamp()
-
-
-def words_of(report: Report) -> str:
-    """A report in a line."""
-    words = f"{report.files} files, {report.read} read"
-    words += f", {report.gone} gone" if report.gone else ""
-    return words + (f", {report.refused} unreadable" if report.refused else "")

@@ -36,6 +36,15 @@ class Report:
     refused: int = 0
     unreadable: list[str] = field(default_factory=list)
 
+    @property
+    def changed(self) -> bool:
+        return bool(self.read or self.gone)
+
+    def __str__(self) -> str:
+        words = f"{self.files} files, {self.read} read"
+        words += f", {self.gone} gone" if self.gone else ""
+        return words + (f", {self.refused} unreadable" if self.refused else "")
+
 
 class Stopped(Exception):
     """The caller asked to stop; what was read until then is kept."""
@@ -45,13 +54,14 @@ def scan(
     root: Path,
     scanned: Scanned,
     *,
+    chosen: bool = False,
     stop: Callable[[], bool] = lambda: False,
     on_progress: Callable[[Report], None] = lambda report: None,
 ) -> Report:
     """Bring what is known of a folder, and of those in it, up to date; links are not followed.
 
     What was read is written every now and then, so that a scan that was killed is gone on with.
-    Alone on the folder among all processes on the store.
+    Alone on the folder among all processes on the store.  `chosen`: as `Scanned.chosen`.
     Raises `Unusable` (`folder-unreadable`, `store-unwritable`), and `Stopped`.
     """
     if not root.is_dir():
@@ -62,7 +72,7 @@ def scan(
         )
     report = Report()
     with hold(scanned.lock_of(root), stop=stop), ThreadPoolExecutor(_MOST_THREADS, "scan") as pool:
-        number = scanned.begin(root)
+        number = scanned.begin(root, chosen=chosen)
         folders: set[str] = set()
         changes = _changes(root, scanned, number, folders, report)
         while batch := list(islice(changes, _AT_ONCE)):
