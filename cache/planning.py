@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from kernsym.cache.messages import JobStatus, Problem, SymbolsRequest
+from kernsym.cache.publications import SourceRecord
 from kernsym.distros import Fingerprint, Kernel, PackageRef, Role, Series
 
 
@@ -117,3 +118,54 @@ class PreseedList:
     """Answer of `POST /api/v1/preseed`, in the order of its fingerprints."""
 
     answers: tuple[PreseedAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedSeries:
+    """Kernels whose sources the catalog watches: a release of a distribution, for one machine."""
+
+    distro: str
+    release: str
+    arch: str = "x86_64"
+
+    @property
+    def text(self) -> str:
+        return f"{self.distro}:{self.release}:{self.arch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogRequest:
+    """Body of `POST /api/v1/catalog`.  `series` (): those that are watched already.
+
+    `accept_shrink`: believe lists that have become much shorter.
+    """
+
+    series: tuple[WatchedSeries, ...] = ()
+    accept_shrink: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogUpdate:
+    """What a source has said.  `added` and `gone`: packages, against what was known before;
+    `problem`: why nothing was learned, which leaves the catalog as it was."""
+
+    series: str
+    place: str
+    listed: int = 0
+    added: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogUpdates:
+    """Answer of `POST /api/v1/catalog`."""
+
+    sources: tuple[CatalogUpdate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogRecords:
+    """Answer of `GET /api/v1/catalog`."""
+
+    sources: tuple[SourceRecord, ...]

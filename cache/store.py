@@ -33,6 +33,7 @@ from kernsym.cache.known_members import KnownKernel, KnownMembers
 from kernsym.cache.links import BuildIdLinks
 from kernsym.cache.locks import hold
 from kernsym.cache.manifests import Manifests, read_manifest, stamp_of
+from kernsym.cache.publications import Publications
 from kernsym.cache.scanned import Scanned
 from kernsym.cache.tree import Tree, is_key
 from kernsym.distros import Kernel, KernsymError, PackageRef, Refused, Unusable
@@ -55,6 +56,7 @@ class Store:
                 self.root / "known", self.root / "index", self.root / "locks" / "known"
             )
             self.scanned = Scanned(self.root / "index", self.root / "locks" / "scanned")
+            self.publications = Publications(self.root / "catalog", self.root / "locks" / "catalog")
             self._manifests = Manifests()
         except OSError as error:
             raise Unusable(

@@ -24,6 +24,13 @@ from kernsym.cache.messages import (
     Problem,
     SymbolsRequest,
 )
+from kernsym.cache.planning import (
+    CatalogRecords,
+    CatalogRequest,
+    CatalogUpdate,
+    CatalogUpdates,
+)
+from kernsym.cache.publications import SourceRecord
 from kernsym.distros import CouldNotFindOut, Kernel, KernsymError, Refused
 
 T = TypeVar("T")
@@ -31,6 +38,7 @@ T = TypeVar("T")
 _CONNECT_SECONDS = 10.0
 # Events carry a heartbeat every 15 s, so silence for this long is a dead server.
 _READ_SECONDS = 60.0
+_CATALOG_SECONDS = 1800.0  # lists of 50 MB from each of several mirrors
 _PAUSE_SECONDS = 0.5
 _PIECE = 1 << 20
 
@@ -146,6 +154,21 @@ class ServerApi:
             raise Refused("digest-mismatch", f"{file.path} did not arrive as the server holds it")
         part.replace(target)
 
+    def update_catalog(self, request: CatalogRequest) -> tuple[CatalogUpdate, ...]:
+        """Have the sources asked for all they publish; what each has said."""
+        answer = self._ask(
+            "POST",
+            "/api/v1/catalog",
+            silence=_CATALOG_SECONDS,
+            data=msgspec.json.encode(request),
+            headers={"Content-Type": "application/json"},
+        )
+        return _decode(answer, CatalogUpdates).sources
+
+    def catalog(self) -> tuple[SourceRecord, ...]:
+        """What the sources have published since they are watched."""
+        return _decode(self._ask("GET", "/api/v1/catalog"), CatalogRecords).sources
+
     def import_bundle(self, pieces: Iterator[bytes]) -> tuple[Bundle, ...]:
         """Send a .kbundle; what the server holds of its kernels then."""
         headers = {"Content-Type": "application/zstd"}
@@ -174,12 +197,14 @@ class ServerApi:
             yield answer
             path = answer.links.get("next", {}).get("url", "")
 
-    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+    def _ask(
+        self, method: str, path: str, *, silence: float = _READ_SECONDS, **options: Any
+    ) -> requests.Response:
         try:
             answer = self._session.request(
                 method,
                 self._url + path,
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                timeout=(_CONNECT_SECONDS, silence),
                 **self._options,
                 **options,
             )

@@ -12,6 +12,7 @@ from kernsym.cache import Foreign, Store
 from kernsym.distros import KernsymError
 from kernsym.server.bring.packages import Packages
 from kernsym.server.bring.plan import Plans
+from kernsym.server.bring.watching import Watch
 from kernsym.server.config import ServerConfig
 from kernsym.server.gate.access import ACCESS, OPEN_PATHS, Access, access_middleware
 from kernsym.server.gate.cors import add_cors
@@ -29,6 +30,7 @@ from kernsym.server.keys import (
     RELOAD,
     STORE,
     SYMBOLS,
+    WATCH,
 )
 from kernsym.server.lookup.federation import Federation, peer_urls
 from kernsym.server.lookup.local_search import LocalSearch
@@ -46,6 +48,7 @@ from kernsym.server.process.forward import forward_to
 from kernsym.server.process.reload import Reload
 from kernsym.server.routes import (
     bundles,
+    catalog,
     debuginfod,
     jobs,
     kernels,
@@ -70,6 +73,7 @@ ROUTES = with_description(
         *metadata.ROUTES,
         *symbols.ROUTES,
         *planning.ROUTES,
+        *catalog.ROUTES,
         *jobs.ROUTES,
         *kernels.ROUTES,
         *bundles.ROUTES,
@@ -143,6 +147,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         packages = Packages(app[STORE], upstream, app[CONFIG])
         app[SYMBOLS] = Symbols(app[STORE], app[JOBS], packages)
         app[PLANS] = Plans(app[STORE], packages)
+        app[WATCH] = Watch(app[STORE], packages)
         app[SYMBOLS].resume()
         app[RELOAD].on_change(lambda new: app[JOBS].allow(new.options.max_jobs), "max_jobs")
         app[RELOAD].on_change(

@@ -119,6 +119,7 @@ class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ca: str | None = None
     username: str | None = None
     password_file: str | None = None
+    floor: Amount = 0
 
 
 class _BuiltinTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -197,6 +198,7 @@ def _source(row: _SourceTable) -> Source:
         # A folder has no index that could be signed, a .deb in it no signature at all.
         signature=row.signature or ("if-present" if row.kind == "directory" else "require"),
         origin=CONFIGURED,
+        floor=row.floor,
     )
 
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from kernsym.cache import Store
 from kernsym.server.bring.plan import Plans
+from kernsym.server.bring.watching import Watch
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
 from kernsym.server.lookup.lookup import Lookup
@@ -26,4 +27,5 @@ ARTEFACTS = web.AppKey("artefacts", Artefacts)
 MISSES = web.AppKey("misses", Misses)
 ANSWERS = web.AppKey("answers", FileAnswers)
 PLANS = web.AppKey("plans", Plans)
+WATCH = web.AppKey("watch", Watch)
 LOOKUP = web.AppKey("lookup", Lookup)

@@ -55,7 +55,7 @@ def identify(settings: Settings, inputs: tuple[str, ...], banners: tuple[str, ..
                 _print(settings, answer)
             continue
         for answer in _of_file(settings, Path(name)):
-            status = max(status, _print(settings, answer))
+            status = max(status, _print(settings, answer, _history(settings, answer)))
     return status
 
 
@@ -102,12 +102,24 @@ def _lines(name: str, content: bytes) -> Iterator[Answer]:
         yield answer_text(f"{name}:{number}", line)
 
 
-def _print(settings: Settings, answer: Answer) -> int:
+def _history(settings: Settings, answer: Answer) -> tuple[str, ...]:
+    """What the catalog of the store knows of where the kernel was published."""
+    if answer.verdict.kernel is None or settings.json:
+        return ()
+    from kernsym.cache.publications import Publications
+
+    folder = settings.store_folder()
+    return Publications(folder / "catalog", folder / "locks/catalog").history(answer.verdict.kernel)
+
+
+def _print(settings: Settings, answer: Answer, history: tuple[str, ...] = ()) -> int:
     """Write one answer; the exit status that it deserves."""
     if settings.json:
         click.echo(json.dumps(as_json(answer)))
     else:
         for label, text in lines_of(answer):
             click.echo(f"{label:<10} {printable(text)}")
+        for words in history:
+            click.echo(f"{'catalog':<10} {printable(words)}")
     identified = answer.verdict.outcome is Outcome.IDENTIFIED
     return exits.DONE if identified else exits.NOT_IDENTIFIED

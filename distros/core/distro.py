@@ -62,7 +62,8 @@ class Source:
     `kind`: `apt`, `directory`, `snapshot`, `launchpad`, `rpm-md`, or `rmt`: SUSE's mirror server,
     of which `sources` makes rpm-md ones.  `url`: base, http(s):// or file://.
     `signature`: require, if-present or skip.  `signed_by`: paths of keyrings, or armoured keys;
-    () means the distribution's own.  `origin` says where this source was learned from.
+    () means the distribution's own.  `origin` says where this source was learned from.  `floor`:
+    how many kernels its list has at least.
     """
 
     distro: str
@@ -73,6 +74,7 @@ class Source:
     signed_by: tuple[str, ...] = ()
     signature: str = "require"
     origin: str = BUILT_IN
+    floor: int = 0
 
     @property
     def place(self) -> str:

@@ -165,15 +165,19 @@ class Packages:
             ):
                 yield from (replace(offer, ref=ref) for ref in self._folders.found(offer.ref))
         except NotPublished as error:
-            if needed:
-                self._store.index.remember_miss(kernel, asked, error)
-            raise
+            if not needed:
+                raise
+            context = (*error.context, *self._store.publications.history(kernel))
+            told = NotPublished(error.code, error.message, context=context, hint=error.hint)
+            self._store.index.remember_miss(kernel, asked, told)
+            raise told from error
 
     def fetch(
         self,
         kernel: Kernel,
         *,
         patient: bool = True,
+        fresh: bool = False,
         tell: Callable[[str], None] = lambda text: None,
     ) -> ThreadFetch:
         """The door through which a kernel's distribution asks."""
@@ -183,6 +187,7 @@ class Packages:
             weak=distro.weakly_signed(kernel),
             fingerprints=distro.fingerprints,
             patient=patient,
+            fresh=fresh,
             tell=tell,
             names=self._folders.names,
         )

@@ -31,6 +31,7 @@ class ThreadFetch:
     `fingerprints`: of keys that are believed though no keyring has them.  `tell` hears, in words,
     when a mirror cannot be asked and what it said before is used.  `patient`: as `Upstream.held`.
     `names`: what else the page of a folder, by its file:// URL, shall list.
+    `fresh`: the mirror is asked, also about what it said a moment ago.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ThreadFetch:
         weak: bool = False,
         fingerprints: Sequence[str] = (),
         patient: bool = True,
+        fresh: bool = False,
         tell: Callable[[str], None] = lambda text: None,
         names: Callable[[str], Sequence[str]] = lambda url: (),
     ) -> None:
@@ -48,6 +50,7 @@ class ThreadFetch:
         self._weak = weak
         self._fingerprints = fingerprints
         self._patient = patient
+        self._fresh = fresh
         self._tell = tell
         self._unsure: dict[str, CouldNotFindOut] = {}
 
@@ -75,7 +78,7 @@ class ThreadFetch:
             self._tell(f"using the list of {title} from {ago(age)} ({error.message})")
 
         asked = self._upstream.page(
-            url, digest=digest, fresh=fresh, patient=self._patient, on_stale=on_stale
+            url, digest=digest, fresh=fresh or self._fresh, patient=self._patient, on_stale=on_stale
         )
         body = self._upstream.from_thread(asked)
         return None if body is None else Page(url=url, body=body)
