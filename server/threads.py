@@ -1,9 +1,11 @@
-"""Work in a thread that is not left behind when whoever waits for it is cancelled."""
+"""Threads beside the event loop: work that is not left behind when whoever waits for it is
+cancelled, and news for those who wait in the loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -23,3 +25,28 @@ async def in_thread(work: Callable[[], T], *, stop: Callable[[], None] = lambda:
                 await asyncio.wait({running})
         running.exception()  # it was stopped: nobody wants to hear of it
         raise
+
+
+class Bell:
+    """Rung in any thread, heard in event loops."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    def ring(self) -> None:
+        """Have all who wait look again."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for loop, heard in waiting:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(heard.set)
+
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds, which is asked at every ring."""
+        while not condition():
+            heard = asyncio.Event()
+            with self._lock:
+                self._waiting.append((asyncio.get_running_loop(), heard))
+            if not condition():  # it may have been rung before we were in the list
+                await heard.wait()

@@ -91,10 +91,11 @@ def notes_of(table: Table, file: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]
     for section in table.sections:
         if section.kind == _NOTE:
             file.seek(section.offset)
-            yield from _each(file.read(min(section.size, _MOST_BYTES)), table.order)
+            yield from parse_notes(file.read(min(section.size, _MOST_BYTES)), table.order)
 
 
-def _each(section: bytes, order: str) -> Iterator[tuple[bytes, int, bytes]]:
+def parse_notes(section: bytes, order: str) -> Iterator[tuple[bytes, int, bytes]]:
+    """The same of one section; `order`: of its bytes, as `struct` writes it."""
     at = 0
     while at < len(section):
         owner_size, size, kind = struct.unpack_from(f"{order}III", section, at)

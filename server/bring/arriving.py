@@ -46,7 +46,7 @@ class Arrivals:
             if task.done():  # until then the download's progress says more
                 job.progress("unpack", end, offer.ref.size)
 
-        arriving = Arriving(growing, offer.ref, tell)
+        arriving = Arriving(growing, offer.ref, tell, task)
         try:
             yield arriving
             arriving.ref = await task
@@ -102,11 +102,26 @@ class Arriving:
     """
 
     def __init__(
-        self, source: GrowingFile, ref: PackageRef, on_read: Callable[[int], None]
+        self,
+        source: GrowingFile,
+        ref: PackageRef,
+        on_read: Callable[[int], None],
+        download: asyncio.Task[PackageRef],
     ) -> None:
         self.ref = ref
         self._source = source
         self._on_read = on_read
+        self._download = download
+
+    def when_right(self, tell: Callable[[], None]) -> None:
+        """Call `tell` in the event loop when the package is whole and was found to be what its
+        source announced."""
+
+        def ended(download: asyncio.Task[PackageRef]) -> None:
+            if not download.cancelled() and download.exception() is None:
+                tell()
+
+        self._download.add_done_callback(ended)
 
     def read_at(self, offset: int, size: int) -> bytes:
         data = self._source.read_at(offset, size)

@@ -108,6 +108,7 @@ class Collector:
             name=file.name if file.kind is MemberKind.MODULE else "",
             build_id=file.build_id,
         )
+        self._job.coming.accept(file)
 
     def enough(self) -> bool:
         """Whether the rest of the package can be left unread."""

@@ -113,18 +113,21 @@ class KernelBringer:
         is_large = offer.ref.package.role is Role.DEBUGINFO  # and asked for more than once
         index = self._store.index_path(job.kernel, offer.ref) if is_large else None
         async with self._packages.arrivals.open(job, offer) as arriving:
-            went = await in_thread(
-                lambda: extract(
-                    arriving,
-                    layout,
-                    collector.wanted,
-                    root,
-                    collector.keep,
-                    stop=collector.enough,
-                    index=index,
-                ),
-                stop=lambda: stop_unpacking(job, arriving),
-            )
+            with job.coming.from_package(offer.ref.package.id):
+                arriving.when_right(job.coming.package_is_right)
+                went = await in_thread(
+                    lambda: extract(
+                        arriving,
+                        layout,
+                        collector.wanted,
+                        root,
+                        collector.keep,
+                        stop=collector.enough,
+                        index=index,
+                        on_begin=job.coming.begin,
+                    ),
+                    stop=lambda: stop_unpacking(job, arriving),
+                )
         if went.indexed and index is not None:
             await asyncio.to_thread(keep_index, index)
         await in_thread(lambda: collector.end_pass(went), stop=job.wanted.close)

@@ -21,6 +21,7 @@ from kernsym.cache.messages import (
     Priority,
 )
 from kernsym.distros import Fingerprint, Kernel, KernsymError
+from kernsym.server.jobs.coming import Coming
 from kernsym.server.jobs.wanted import Wanted
 from kernsym.server.problems import problem_of
 
@@ -95,6 +96,7 @@ class Job:
         self.candidates = candidates
         self.priority = priority
         self.wanted = Wanted()
+        self.coming = Coming()
         self.state = JobState.QUEUED
         self.asked_by: set[str] = set()
         self.cancelled_by: str | None = None

@@ -6,30 +6,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from kernsym.cache import Held, LooseFile, Store
-from kernsym.cache.manifests import stamp_of
-from kernsym.cache.messages import Event, EventKind, JobState, Part, SymbolsRequest
+from kernsym.cache import Held, Store
+from kernsym.cache.messages import Part, SymbolsRequest
 from kernsym.distros import (
     CouldNotFindOut,
     Fetch,
     Fingerprint,
     KernsymError,
     NotPublished,
-    Refused,
     identify,
 )
-from kernsym.server.binaries import elf
 from kernsym.server.config import ServerConfig
 from kernsym.server.held import fingerprint_of
 from kernsym.server.jobs import Job, JobBoard
+from kernsym.server.lookup.job_files import Found, JobFiles, Readiness, end_of
 from kernsym.server.mirrors.build_ids import BuildIds, PackageOfBuildId
 from kernsym.server.symbols import Symbols
 
 _ASKED_BY = "debuginfod"
-_MOST_VMLINUX = 100  # of jobs, whose build ID is remembered
 _FAILURE_SECONDS = 600.0
 _LOOKING_SECONDS = 1800.0  # a package of a gigabyte takes some minutes, more on a busy machine
 _LOOK_SECONDS = 1.0
@@ -53,11 +49,10 @@ class LocalSearch:
     ) -> None:
         self._store = store
         self._unread_packages = unread
-        self._jobs = jobs
+        self._files = JobFiles(store, jobs)
         self._symbols = symbols
         self._build_ids = BuildIds(store.root / "pages")
         self._fetch = fetch
-        self._vmlinux: dict[Path, tuple[str, str | None]] = {}
         self._without_sources: dict[str, tuple[float, KernsymError]] = {}
         self.reconfigure(config)
 
@@ -71,26 +66,29 @@ class LocalSearch:
         self._unread_folders = () if self._looks_through else tuple(folders)
 
     async def find(
-        self, build_id: str, on_job: Callable[[Job], None], *, early: bool, demanded: bool
-    ) -> Held | LooseFile:
-        """The file with a build ID; `on_job` hears which job brings it.  With `early` a vmlinux is
-        given as soon as it is checked, though the rest of its package is still on its way.
+        self, build_id: str, on_job: Callable[[Job], None], *, once: Readiness, demanded: bool
+    ) -> Found:
+        """The file with a build ID, `once` it is so far; `on_job` hears which job brings it.
         `demanded`: somebody who may have kernels brought wants this one.
 
         Raises `NotPublished` when no package that we know of has it, and what kept the job from
         bringing it.
         """
-        job = await self.job_about(build_id)
+        job = await self._files.job_about(build_id)
         if job is not None:
             on_job(job)
-            return await self._wait(job, build_id, early=early)
+            return await self._files.wait(job, build_id, once)
         if not demanded:
             self._require_on_demand()
         request = await asyncio.to_thread(self._request_of_member, build_id)
         request = request or await asyncio.to_thread(self._request_of_scanned, build_id)
         if request is None:
             request = await self._request_of_listed(build_id, on_job, demanded=demanded)
-        return await self._bring(request, build_id, on_job, early=early)
+        return await self._bring(request, build_id, on_job, once)
+
+    async def is_coming(self, build_id: str) -> bool:
+        """Whether a job is bringing the file with a build ID."""
+        return await self._files.job_about(build_id) is not None
 
     async def find_sources(self, build_id: str, on_job: Callable[[Job], None]) -> Held:
         """A file that is held, when the sources of its kernel are held too.
@@ -98,6 +96,9 @@ class LocalSearch:
         Raises as `find`.  What kept the sources of a kernel from coming is remembered for a while:
         a debugger asks for one file after the other.
         """
+        job = await self._files.job_about(build_id)
+        if job is not None:
+            await end_of(job)  # the debugger may have the kernel before it is published
         held = await asyncio.to_thread(self._store.find_build_id, build_id)
         if held is None:
             raise NotPublished("not-published", "its kernel is not held")
@@ -110,7 +111,7 @@ class LocalSearch:
         try:
             job = await self._symbols.start(request, asked_by=_ASKED_BY)
             on_job(job)
-            await self._wait(job, build_id, early=False)
+            await self._files.wait(job, build_id, Readiness.PUBLISHED)
         except KernsymError as error:
             self._without_sources[held.key] = time.monotonic() + _FAILURE_SECONDS, error
             raise
@@ -166,7 +167,7 @@ class LocalSearch:
             request = SymbolsRequest(fingerprint=Fingerprint(package=file, build_id=build_id))
         job = await self._symbols.start(request, asked_by=_ASKED_BY)
         on_job(job)
-        await self._end_of(job)
+        await end_of(job)
         if await asyncio.to_thread(self._store.find_build_id, build_id) is not None:
             return request
         return await self._when_looked_through(job.kernel.key, listed.ref.package.id, build_id)
@@ -215,76 +216,11 @@ class LocalSearch:
         request: SymbolsRequest,
         build_id: str,
         on_job: Callable[[Job], None],
-        *,
-        early: bool,
-    ) -> Held | LooseFile:
+        once: Readiness,
+    ) -> Found:
         held = await asyncio.to_thread(self._store.find_build_id, build_id)
         if held is not None:
             return held
         job = await self._symbols.start(request, asked_by=_ASKED_BY)
         on_job(job)
-        return await self._wait(job, build_id, early=early)
-
-    async def job_about(self, build_id: str) -> Job | None:
-        """The job that works on the kernel whose vmlinux has the build ID."""
-        for job in self._jobs.jobs():
-            if job.over or job.part is not Part.SYMBOLS:
-                continue
-            if job.fingerprint.build_id == build_id:
-                return job
-            event = job.vmlinux_event
-            if event is not None and await self._is_of(event, build_id):
-                return job
-        return None
-
-    async def _wait(self, job: Job, build_id: str, *, early: bool) -> Held | LooseFile:
-        """The file that a job brings; with `early` its vmlinux as soon as that is checked."""
-        if early and (vmlinux := await self._vmlinux_of(job, build_id)) is not None:
-            return vmlinux
-        await self._end_of(job)
-        held = await asyncio.to_thread(self._store.find_build_id, build_id)
-        if held is None:
-            raise NotPublished("not-held", f"{job.kernel.key} was brought and does not have it")
-        return held
-
-    async def _vmlinux_of(self, job: Job, build_id: str) -> LooseFile | None:
-        """The vmlinux of a job that runs; None when that is another file, or the job has ended."""
-        async for event in job.follow():
-            if event.kind is EventKind.VMLINUX and await self._is_of(event, build_id):
-                return LooseFile(
-                    build_id=build_id,
-                    path=self._path(event),
-                    name=f"/{event.path.partition('/')[2]}",
-                    archive="",
-                    origin="a package",
-                )
-        return None
-
-    async def _end_of(self, job: Job) -> None:
-        """Wait for the end of a job.  Raises what kept it from its work."""
-        async for event in job.follow():
-            if event.problem is not None:
-                raise event.problem.as_error()
-        if job.state is not JobState.DONE:
-            raise CouldNotFindOut("interrupted", f"the work on {job.kernel.key} was interrupted")
-
-    async def _is_of(self, event: Event, build_id: str) -> bool:
-        """Whether the vmlinux of an event is there and has the build ID."""
-        path = self._path(event)
-        stamp = stamp_of(path)
-        if self._vmlinux.get(path, ("",))[0] != stamp:
-            if len(self._vmlinux) >= _MOST_VMLINUX:
-                self._vmlinux.clear()
-            self._vmlinux[path] = stamp, await asyncio.to_thread(_build_id, path)
-        return bool(stamp) and self._vmlinux[path][1] == build_id
-
-    def _path(self, event: Event) -> Path:
-        assert event.kernel is not None
-        return self._store.folder(event.kernel) / event.path
-
-
-def _build_id(path: Path) -> str | None:
-    try:
-        return elf.build_id(path)
-    except (Refused, OSError):  # taken back, or moved
-        return None
+        return await self._files.wait(job, build_id, once)

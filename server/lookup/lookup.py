@@ -9,11 +9,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kernsym.cache import Held, LooseFile, Store
+from kernsym.cache import LooseFile, Store
 from kernsym.cache.messages import JobStatus, Metadata
 from kernsym.distros import CouldNotFindOut, KernsymError, NotPublished
 from kernsym.server.jobs import Job
 from kernsym.server.lookup.federation import Asker, Federation
+from kernsym.server.lookup.job_files import Found, Readiness
 from kernsym.server.lookup.local_search import LocalSearch
 from kernsym.server.scan.loose import loose_file
 
@@ -24,18 +25,17 @@ _HINT = "bring its kernel here: kernsym fetch DUMP or BANNER"
 
 KERNEL = "kernel"
 
-Found = Held | LooseFile
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """What is asked for: `debuginfo`, `executable`, `section NAME`, `source PATH`, or `KERNEL`, the
-    whole kernel of the file; by whom; and whether they wait until it has come.  For a section the
-    debuginfo is brought."""
+    whole kernel of the file; by whom; whether they wait until it has come, and whether they read it
+    while it does.  For a section the debuginfo is brought."""
 
     artefact: str = "debuginfo"
     asker: Asker = field(default_factory=Asker)
     patient: bool = True
+    streamed: bool = False
 
 
 class BeingFetched(KernsymError):
@@ -60,6 +60,7 @@ class _Search:
     artefact: str
     peers: tuple[str, ...]
     hops: int
+    once: Readiness
 
 
 class Lookup:
@@ -92,11 +93,17 @@ class Lookup:
             return found
         peers = self._federation.asked_for(ask.asker)
         hops = len(ask.asker.forwarded_for)
-        search = _Search(build_id=build_id, artefact=artefact, peers=peers, hops=hops)
+        search = _Search(
+            build_id=build_id,
+            artefact=artefact,
+            peers=peers,
+            hops=hops,
+            once=_readiness(artefact, streamed=ask.streamed),
+        )
         task = self._running.get(search)
         if task is None:
             missed = self._misses.find(search)
-            if missed is not None and await self._packages.job_about(build_id) is None:
+            if missed is not None and not await self._packages.is_coming(build_id):
                 raise missed
             task = self._running.get(search) or self._start(search, ask)
         if not ask.patient:
@@ -138,10 +145,10 @@ class Lookup:
 
         if search.artefact.startswith("source "):
             return await self._packages.find_sources(search.build_id, on_job)
-        # Of vmlinux alone nobody knows yet whether it has the code, or is half of a kernel.
-        early = search.artefact == "debuginfo"
         demanded = search.artefact == KERNEL
-        return await self._packages.find(search.build_id, on_job, early=early, demanded=demanded)
+        return await self._packages.find(
+            search.build_id, on_job, once=search.once, demanded=demanded
+        )
 
     async def _bring(self, search: _Search, ask: Ask) -> Found:
         """Ask one after the other, ourselves first: what we fetch is checked against a package."""
@@ -180,6 +187,13 @@ class Lookup:
             return await self._federation.find(search.build_id, search.artefact, ask.asker)
         kept = await asyncio.to_thread(self._federation.kept, search.build_id, "debuginfo")
         return kept or await self._federation.find(search.build_id, "debuginfo", ask.asker)
+
+
+def _readiness(artefact: str, *, streamed: bool) -> Readiness:
+    """Of vmlinux alone nobody knows yet whether it has the code, or is half of a kernel."""
+    if artefact != "debuginfo":
+        return Readiness.PUBLISHED
+    return Readiness.BEGUN if streamed else Readiness.CHECKED
 
 
 class _Misses:

@@ -12,6 +12,14 @@ from kernsym.server.lookup.federation import Asker
 from kernsym.server.lookup.lookup import Ask, BeingFetched
 from kernsym.server.routes.answers import json_answer
 
+_CONDITIONS = (
+    "If-Match",
+    "If-None-Match",
+    "If-Modified-Since",
+    "If-Unmodified-Since",
+    "If-Range",
+)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -26,10 +34,17 @@ def asker_of(request: web.Request) -> Asker:
 
 
 def ask_of(request: web.Request, artefact: str) -> Ask:
-    """What a request asks for, and by whom.  A program that takes JSON does not wait."""
+    """What a request asks for, and by whom.  A program that takes JSON does not wait; who names an
+    entity tag or a time waits for the whole file, which alone has them."""
     accepted = request.headers.get("Accept", "")
     impatient = "application/json" in accepted and "application/octet-stream" not in accepted
-    return Ask(artefact=artefact, asker=asker_of(request), patient=not impatient)
+    conditional = any(name in request.headers for name in _CONDITIONS)
+    return Ask(
+        artefact=artefact,
+        asker=asker_of(request),
+        patient=not impatient,
+        streamed=artefact == "debuginfo" and not impatient and not conditional,
+    )
 
 
 def or_on_its_way(handler: Handler) -> Handler:

@@ -16,11 +16,13 @@ from kernsym.cache import LooseFile
 from kernsym.cache.messages import JobStatus
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import KernsymError, Unusable
+from kernsym.server.jobs.coming import ComingFile
 from kernsym.server.keys import ANSWERS, ARTEFACTS, CONFIG, LOOKUP, METRICS, MISSES
 from kernsym.server.routes.asks import ask_of, or_on_its_way
 from kernsym.server.routes.route import Handler, Media, Route
 from kernsym.server.served import Body
 from kernsym.server.served.artefacts import UnknownBuildId, cache_control
+from kernsym.server.served.body import coming_body
 from kernsym.server.served.loose import loose_body
 from kernsym.server.watch.request_log import KERNEL_OF
 
@@ -81,6 +83,9 @@ async def _bring(
     except KernsymError as error:
         app[MISSES].remember(request, build_id, error)
         raise
+    if isinstance(found, ComingFile):
+        metrics.lookup("fetched")
+        return coming_body(found, cache_control(app[CONFIG]))
     if isinstance(found, LooseFile):
         metrics.lookup("upstream")
         return await asyncio.to_thread(loose_body, found, artefact, cache_control(app[CONFIG]))

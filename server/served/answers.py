@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from pathlib import Path
-from typing import BinaryIO
 
 from aiohttp import web
 
@@ -45,7 +44,8 @@ class FileAnswers:
         range_header = asked.get("Range") if request.method == "GET" else None
         if range_header and not allows_range(asked.get("If-Range"), body.etag, body.modified):
             range_header = None
-        if range_header is None and (accepted := asked.get("Accept-Encoding")):
+        whole = range_header is None and body.coming is None
+        if whole and (accepted := asked.get("Accept-Encoding")):
             body = await self._in_encoding(accepted, body)
         verdict = evaluate(asked, body.etag, body.modified)
         if verdict is Verdict.NOT_MODIFIED:
@@ -66,18 +66,17 @@ class FileAnswers:
     async def _whole(self, request: web.Request, body: Body) -> web.StreamResponse:
         if request.method == "HEAD":
             return web.Response(headers={**body.headers, "Content-Length": str(body.size)})
-        if body.size > MOST_EACH:
-            whole = Span(body.offset, body.size)
-            return PartsAnswer(_open(body), [whole], status=200, headers=body.headers)
+        if body.size > MOST_EACH or body.coming:
+            return PartsAnswer(body, [Span(0, body.size)], status=200, headers=body.headers)
         content = self._hot.get(body.etag)
         if content is None:
             content = bytearray(body.size)
-            with _open(body) as file:
+            with body.open() as file:
                 place = file.fileno(), body.offset
                 if not fill(content, *place, wait=False) and not await asyncio.to_thread(
                     fill, content, *place, wait=True
                 ):
-                    raise _gone(body)
+                    raise body.gone()
             self._hot.put(body.etag, content)
         return web.Response(body=content, headers=body.headers)
 
@@ -95,24 +94,7 @@ def _part(body: Body, spans: tuple[Span, ...]) -> web.StreamResponse:
         headers["Content-Type"], parts = multipart(
             spans, body.size, secrets.token_hex(16), body.headers
         )
-    placed = [
-        Span(body.offset + part.first, part.size) if isinstance(part, Span) else part
-        for part in parts
-    ]
-    return PartsAnswer(_open(body), placed, status=206, headers=headers)
-
-
-def _open(body: Body) -> BinaryIO:
-    """Opened without going to a thread: that costs more than the opening, unless the folder has to
-    be read from a slow disk."""
-    try:
-        return body.path.open("rb", buffering=0)
-    except OSError as error:
-        raise _gone(body) from error
-
-
-def _gone(body: Body) -> KernsymError:
-    return KernsymError("not-held", f"{body.path.name} was removed from the store just now")
+    return PartsAnswer(body, parts, status=206, headers=headers)
 
 
 def _require_small_enough(most: str, body: Body) -> None:

@@ -18,13 +18,12 @@ from kernsym.distros import KernsymError, Unusable
 from kernsym.server.binaries.sections import Sections, read_sections
 from kernsym.server.config import ServerConfig
 from kernsym.server.served import Body
-from kernsym.server.served.body import make_body
+from kernsym.server.served.body import archive_of, make_body
 from kernsym.server.served.source_names import place_in_tree
 
 _YEAR_SECONDS = 31_536_000
 _MOST_BODIES = 2048  # remembered, some 3 kB each
 _MOST_TABLES = 256  # of sections, some kilobytes each
-_FILE_NAMES = ("deb", ".rpm", ".gz", ".xz", ".bz2")  # of packages, and of tarballs
 _MOST_NAME = 4096  # of a source file or a section, in characters
 
 
@@ -206,8 +205,8 @@ class Artefacts:
             etag=etag,
             modified=path.stat().st_mtime,
             cache_control=self._cache_control,
-            name=quote(name, safe="/+~: "),
-            archive=quote(_archive(file.package), safe="+~: "),
+            name=name,
+            archive=archive_of(file.package),
         )
 
     def _path(self, held: Held, file: BundleFile) -> Path:
@@ -238,11 +237,6 @@ def _stamp(manifest: str) -> tuple[int, int]:
 def _in_package(path: str) -> str:
     """The path of a file in the package that it came from: the store keeps them below `root`."""
     return f"/{path.partition('/')[2]}"
-
-
-def _archive(package: str) -> str:
-    """The file name of a package from its id, which it is but for RPMs."""
-    return package if package.endswith(_FILE_NAMES) else f"{package}.rpm"
 
 
 def _sound(name: str) -> str:

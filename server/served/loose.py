@@ -36,6 +36,6 @@ def loose_body(file: LooseFile, artefact: str, cache_control: str) -> Body:
         etag=f"{file.build_id}-{quote(artefact, safe='')}-{content}",
         modified=state.st_mtime,
         cache_control=cache_control if file.checked else _UNCHECKED,
-        name=quote(file.name, safe="/+~: "),
-        archive=quote(file.archive, safe="+~: "),
+        name=file.name,
+        archive=file.archive,
     )

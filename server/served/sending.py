@@ -1,22 +1,25 @@
-"""An answer that is made of parts of an open file: they go from the page cache to the socket."""
+"""An answer that is made of parts of a body: they go from the page cache to the socket, of a file
+that is still being unpacked as they come."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import BinaryIO
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from kernsym.distros import KernsymError
+from kernsym.server.served.body import Body
 from kernsym.server.served.ranges import Span
 
 _AT_ONCE = 1 << 20  # nobody holds up the others for longer
 
 
 class PartsAnswer(web.StreamResponse):
-    """Sends `parts`, each a span of `file` or bytes of its own, and closes the file.
+    """Sends `parts`, each a span of `body` or bytes of its own.
 
     Not aiohttp's FileResponse: that one sends a file `NAME.gz` that happens to lie beside NAME,
     knows no several ranges, takes an If-Range with an entity tag for none, and goes twice to a
@@ -25,14 +28,15 @@ class PartsAnswer(web.StreamResponse):
 
     def __init__(
         self,
-        file: BinaryIO,
+        body: Body,
         parts: Sequence[Span | bytes],
         *,
         status: int,
         headers: Mapping[str, str],
     ) -> None:
         super().__init__(status=status, headers=headers)
-        self._file = file
+        self._content = body
+        self._file = body.open()
         self._parts = parts
         self.content_length = sum(
             len(part) if isinstance(part, bytes) else part.size for part in parts
@@ -46,8 +50,9 @@ class PartsAnswer(web.StreamResponse):
             for part in self._parts:
                 if isinstance(part, bytes):
                     await self.write(part)
-                elif part.size:
-                    await self._send(request, part)
+                else:
+                    async for span in _come(self._content, part):
+                        await self._send(request, span)
             await self.write_eof()
             return writer
 
@@ -64,6 +69,19 @@ class PartsAnswer(web.StreamResponse):
         if sent < span.size:  # the file was cut: the connection cannot be used any more
             self.force_close()
             transport.close()
+
+
+async def _come(body: Body, part: Span) -> AsyncIterator[Span]:
+    """The parts of a part of a body, as places in its file, as soon as they are there.  Raises
+    `ConnectionAbortedError` when the rest does not come: what was promised cannot be kept."""
+    at = part.first
+    while at < part.end:
+        try:
+            there = await body.coming.reach(at) if body.coming else body.size
+        except KernsymError as error:
+            raise ConnectionAbortedError(error.message) from error
+        yield Span(body.offset + at, min(there, part.end) - at)
+        at = there
 
 
 def _send_at_once(transport: asyncio.Transport, file: BinaryIO, span: Span) -> int:
