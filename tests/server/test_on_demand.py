@@ -95,7 +95,7 @@ def debuginfo(server: LiveServer, build_id: str | None, Accept: str = "*/*") -> 
 
 
 def wait_until_listed(server: LiveServer) -> None:
-    wait_for(lambda: server.logged("are known"))
+    wait_for(lambda: server.logged("are known"), 120)  # it yields to all others
 
 
 def test_a_module_that_was_not_unpacked_is_given_by_its_build_id(
