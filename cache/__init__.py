@@ -1,6 +1,6 @@
 """Keeps what is held for a kernel: files, their build IDs and their manifest; disk only."""
 
-from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Verification
+from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Prepared, Verification
 from kernsym.cache.file_search import FileMatch, FileSearch
 from kernsym.cache.foreign import Foreign, LooseFile
 from kernsym.cache.held import Held
@@ -20,6 +20,7 @@ __all__ = [
     "KnownKernel",
     "LooseFile",
     "Member",
+    "Prepared",
     "Store",
     "Verification",
     "placed",

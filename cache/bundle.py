@@ -70,13 +70,37 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A copy of vmlinux that debuggers open sooner: with gdb's index, without what they do not
+    need.  It never answers for the build ID.
+
+    `path`, `size`, `sha256` as of a `BundleFile`.  `of`: the sha256 of the vmlinux that it was made
+    from.  `by`: what made its index, and its version.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    of: str
+    by: str
+
+    @property
+    def file(self) -> BundleFile:
+        """It, as what is sent and copied."""
+        return BundleFile(
+            role=FileRole.VMLINUX, path=self.path, size=self.size, sha256=self.sha256, package=""
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What is held for one kernel.
 
     `absent`: modules that were looked for in every package and are in none, in the kernel's
     spelling.  `all_modules`: every module of the packages is held.  `source_prefix`: the folder
     that the sources lay in when vmlinux was made, as its DWARF names it; "" unknown.  `carried`: of
-    which .kbundle it came and who signed that; "" for what was fetched here.
+    which .kbundle it came and who signed that; "" for what was fetched here.  `prepared`: see
+    `usable_copy`.
     """
 
     kernel: Kernel
@@ -87,11 +111,18 @@ class Bundle:
     all_modules: bool = False
     source_prefix: str = ""
     carried: str = ""
+    prepared: Prepared | None = None
     schema: int = SCHEMA
 
     def first(self, role: FileRole) -> BundleFile | None:
         """The file of a role that occurs once, or None while it is not held."""
         return next((file for file in self.files if file.role is role), None)
+
+    def usable_copy(self) -> Prepared | None:
+        """The prepared copy, unless it is of another vmlinux than the one that is held."""
+        vmlinux = self.first(FileRole.VMLINUX)
+        made_from = self.prepared.of if self.prepared else None
+        return self.prepared if vmlinux is None or vmlinux.sha256 == made_from else None
 
     def modules(self) -> dict[str, tuple[BundleFile, ...]]:
         """The module files by name; one name may have several (`kernel/`, `updates/`)."""

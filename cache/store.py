@@ -120,6 +120,7 @@ class Store:
                     packages=tuple(packages.values()),
                     all_modules=held.all_modules or bundle.all_modules,
                     source_prefix=held.source_prefix or bundle.source_prefix,
+                    prepared=bundle.prepared or held.prepared,
                 )
             self._links.put(bundle)
             manifest = self.tree.manifest(kernel.key)

@@ -16,24 +16,37 @@ from kernsym.distros import Kernel, Refused
 
 
 def copy_files(
-    api: ServerApi, store: Store, bundle: Bundle, names: set[str], reporter: Reporter
+    api: ServerApi,
+    store: Store,
+    bundle: Bundle,
+    names: set[str],
+    reporter: Reporter,
+    *,
+    original: bool,
 ) -> Bundle:
     """Bring vmlinux and the modules in `names` (kernel's spelling) here; what is here stays.
 
-    Returns the bundle of the local store.
+    `original`: vmlinux itself is wanted; else its prepared copy, where there is one, does: it has
+    half the bytes.  Returns the bundle of the local store.
     """
     theirs, bundle = bundle.kernel, placed(store, bundle)
-    wanted = tuple(
-        file
-        for file in bundle.files
-        if file.role in (FileRole.VMLINUX, FileRole.STRIPPED)
-        or (file.role is FileRole.MODULE and file.name in names)
-    )
     held = store.bundle(bundle.kernel)
     have = set(held.files) if held else set()
     folder = store.folder(bundle.kernel)
+    copy = bundle.usable_copy()
+    if original or copy is None or (held is not None and held.first(FileRole.VMLINUX)):
+        copy = None
+    elif held is not None and held.prepared == copy and (folder / copy.path).is_file():
+        have.add(copy.file)
+    wanted = tuple(
+        file
+        for file in bundle.files
+        if (file.role is FileRole.VMLINUX and copy is None)
+        or file.role is FileRole.STRIPPED
+        or (file.role is FileRole.MODULE and file.name in names)
+    )
     with store.lock(bundle.kernel, "symbols"):
-        missing = [file for file in wanted if file not in have]
+        missing = [file for file in (*wanted, *([copy.file] if copy else ())) if file not in have]
         total = sum(file.size for file in missing)
         before = 0
         for file in missing:
@@ -42,7 +55,7 @@ def copy_files(
             before += file.size
     if missing:
         reporter.line("copy", f"{len(missing)} files from the server")
-    return store.publish(replace(bundle, files=wanted))
+    return store.publish(replace(bundle, files=wanted, prepared=copy))
 
 
 def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporter) -> Bundle:
@@ -63,7 +76,7 @@ def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporte
             shutil.rmtree(beside, ignore_errors=True)
             raise
         beside.replace(target)
-    return store.publish(replace(bundle, files=(tree,)))
+    return store.publish(replace(bundle, files=(tree,), prepared=None))
 
 
 def _unpack(api: ServerApi, kernel: Kernel, into: Path, reporter: Reporter) -> None:

@@ -54,7 +54,7 @@ def run(settings: Settings, wish: CrashWish) -> int:
         )
         for line in warning_about(program, bundle.kernel.version):
             reporter.warning(line)
-        vmlinux = holdings.path_of(bundle, FileRole.VMLINUX)
+        vmlinux = holdings.namelist(bundle)
         symbols = Symbols(
             namelists=holdings.namelists(bundle),
             modules=_module_files(dump, vmlinux, bundle, holdings, reporter),

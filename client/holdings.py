@@ -47,8 +47,9 @@ class Holdings:
         modules: tuple[str, ...] | Callable[[Path], tuple[str, ...]],
         *,
         all_modules: bool = False,
+        original: bool = False,
     ) -> Bundle:
-        """vmlinux and modules, here.
+        """vmlinux and modules, here.  `original`: vmlinux itself and not only its prepared copy.
 
         `modules`: their names, or a function that lists them from the path of the checked
         vmlinux; with a shared store it is called while the package still comes.
@@ -60,12 +61,12 @@ class Holdings:
         )
         listed = None if isinstance(modules, tuple) else modules
         redeem = (lambda path: listed(self.store.root / path)) if listed else None
-        bundle = self._here(bring(self.api, request, self.reporter, redeem), request)
+        bundle = self._here(bring(self.api, request, self.reporter, redeem), request, original)
         if listed is None:
             return bundle
-        names = listed(self.path_of(bundle, FileRole.VMLINUX))
+        names = listed(self.namelist(bundle))
         request = replace(request, modules=names)
-        return self._here(bring(self.api, request, self.reporter), request)
+        return self._here(bring(self.api, request, self.reporter), request, original)
 
     def sources(self, fingerprint: Fingerprint) -> Bundle:
         """The source tree, here."""
@@ -82,10 +83,21 @@ class Holdings:
             raise KernsymError("not-held", f"the bundle of {bundle.kernel.key} has no {role.value}")
         return self.store.folder(bundle.kernel) / file.path
 
+    def namelist(self, bundle: Bundle) -> Path:
+        """The file to open for the kernel's DWARF: the prepared copy of vmlinux if there is one,
+        and it lies there whole."""
+        copy = bundle.usable_copy()
+        if copy is not None:
+            path = self.store.folder(bundle.kernel) / copy.path
+            with contextlib.suppress(OSError):
+                if path.stat().st_size == copy.size:
+                    return path
+        return self.path_of(bundle, FileRole.VMLINUX)
+
     def namelists(self, bundle: Bundle) -> tuple[Path, ...]:
         """What crash reads the kernel's symbols from: vmlinux, or the two halves of a split one, of
         which crash takes the larger for the DWARF (its symbols.c); the stripped one first."""
-        vmlinux = self.path_of(bundle, FileRole.VMLINUX)
+        vmlinux = self.namelist(bundle)
         stripped = bundle.first(FileRole.STRIPPED)
         return (
             (self.store.folder(bundle.kernel) / stripped.path, vmlinux) if stripped else (vmlinux,)
@@ -99,10 +111,10 @@ class Holdings:
         root = distro_of(bundle.kernel).layout(bundle.kernel).source_root
         return self.store.folder(bundle.kernel) / "root" / root if root else None
 
-    def _here(self, bundle: Bundle, request: SymbolsRequest) -> Bundle:
+    def _here(self, bundle: Bundle, request: SymbolsRequest, original: bool) -> Bundle:
         if self.shared:
             return bundle
         names = {normalise_module(name) for name in request.modules or ()}
         if request.all_modules:
             names = set(bundle.modules())
-        return copy_files(self.api, self.store, bundle, names, self.reporter)
+        return copy_files(self.api, self.store, bundle, names, self.reporter, original=original)

@@ -27,6 +27,7 @@ from kernsym.server.keys import (
     METRICS,
     MISSES,
     PLANS,
+    PREPARER,
     RELOAD,
     STORE,
     SYMBOLS,
@@ -43,6 +44,7 @@ from kernsym.server.mirrors.credentials import Credentials
 from kernsym.server.mirrors.thread_fetch import ThreadFetch
 from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.openapi import with_description
+from kernsym.server.prepare.background import Preparer
 from kernsym.server.problems import problems_middleware
 from kernsym.server.process.forward import forward_to
 from kernsym.server.process.reload import Reload
@@ -133,9 +135,12 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     every = 60.0 * app[CONFIG].options.scan_minutes
     index = PackageIndex(app[STORE], app[CONFIG].sources, enabled=learns, scan_seconds=every)
 
+    app[PREPARER] = Preparer(app[STORE], app[CONFIG].options, lasting=shared)
+
     def ended(job: Job, error: KernsymError | None) -> None:
         count_end(app[METRICS], job, error)
         index.consider(job, error)
+        app[PREPARER].ended(job, error)
 
     journal = Journal.open(app[STORE].root / "jobs") if shared else None
     app[JOBS] = JobBoard(max_jobs=app[CONFIG].options.max_jobs, journal=journal, on_end=ended)
@@ -163,7 +168,8 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         )
         app[RELOAD].on_change(search.reconfigure, "sources", "offline", "fetch_on_demand")
         app[LOOKUP] = Lookup(app[STORE], search, federation)
-        yield
+        with app[PREPARER].working():
+            yield
         app[PLANS].close()
 
 

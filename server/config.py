@@ -41,6 +41,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `index_packages`: learn in quiet hours which modules the packages that are held have, and what
     lies in folders that are sources or were scanned; these are scanned anew every `scan_minutes`,
     0: when the server starts.
+    `prepare`: make a copy of each vmlinux that debuggers open sooner, of those that have more than
+    `prepare_above_mb`.
     `upstreams`: other debuginfod servers, asked for what we do not find ourselves; with
     `upstreams_from_environment` those of DEBUGINFOD_URLS too.  `upstream_seconds`: until one must
     have begun to answer.  `upstream_hops`: a question that was forwarded so often ends here.
@@ -72,6 +74,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     fetch_on_demand: bool = True
     index_packages: bool = True
     scan_minutes: Amount = 10
+    prepare: bool = True
+    prepare_above_mb: Amount = 64
     upstreams: tuple[str, ...] = ()
     upstreams_from_environment: bool = False
     upstream_seconds: Seconds = 90.0

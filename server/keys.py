@@ -11,6 +11,7 @@ from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import JobBoard
 from kernsym.server.lookup.lookup import Lookup
 from kernsym.server.lookup.misses import Misses
+from kernsym.server.prepare.background import Preparer
 from kernsym.server.process.reload import Reload
 from kernsym.server.served import FileAnswers
 from kernsym.server.served.artefacts import Artefacts
@@ -18,6 +19,7 @@ from kernsym.server.symbols import Symbols
 from kernsym.server.watch.metrics import Metrics
 
 CONFIG = web.AppKey("config", ServerConfig)
+PREPARER = web.AppKey("preparer", Preparer)
 STORE = web.AppKey("store", Store)
 RELOAD = web.AppKey("reload", Reload)
 METRICS = web.AppKey("metrics", Metrics)

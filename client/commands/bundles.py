@@ -93,7 +93,10 @@ def _bring(
 
     with open_holdings(settings) as holdings:
         bundle = holdings.symbols(
-            fingerprint, listed if names is None else names, all_modules=all_modules
+            fingerprint,
+            listed if names is None else names,
+            all_modules=all_modules,
+            original=True,
         )
         if sources:
             bundle = holdings.sources(fingerprint)

@@ -44,7 +44,7 @@ def fetch(
     with open_holdings(settings) as holdings:
         if modules is not None:
             wanted = tuple(filter(None, modules.split(",")))
-        bundle = holdings.symbols(fingerprint, wanted, all_modules=all_modules)
+        bundle = holdings.symbols(fingerprint, wanted, all_modules=all_modules, original=True)
         if sources:
             bundle = holdings.sources(fingerprint)
         if settings.json:

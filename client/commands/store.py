@@ -52,6 +52,8 @@ def show(settings: Settings, kernel: str) -> None:
             click.echo(f"folder     {where.folder(bundle.kernel)}")
         for file in bundle.files:
             click.echo(f"{file.role.value:<11}{size(file.size):>7}  {file.path}")
+        if copy := bundle.usable_copy():
+            click.echo(f"{'prepared':<11}{size(copy.size):>7}  {copy.path}, index by {copy.by}")
         for name in bundle.absent:
             click.echo(f"absent     {name}: in no package")
 

@@ -83,7 +83,7 @@ class _Arrival:
 
     def __init__(self, store: Store, carrier: Carrier, carried: Bundle, origin: str) -> None:
         self.prefix = kernel_path(carried, "")
-        self.bundle = replace(placed(store, carried), carried=origin)
+        self.bundle = replace(placed(store, carried), carried=origin, prepared=None)
         self._store = store
         self._folder = store.folder(self.bundle.kernel)
         self._files = {file.path: file for file in carried.files}

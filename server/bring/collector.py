@@ -45,7 +45,7 @@ class Collector:
 
     def _believe_held(self) -> None:
         """Know of the kernel what the bundle that is held says, and nothing else."""
-        held = self._held
+        held = self._held if self._held and self._held.first(FileRole.VMLINUX) else None
         self.source_prefix = held.source_prefix if held else ""
         self.verification: Verification | None = held.verification if held else None
         self.absent: set[str] = set(held.absent) if held else set()

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from kernsym.cache import Bundle
+from kernsym.cache import Bundle, FileRole
 from kernsym.distros import normalise_module
 
 _PROMISE_SECONDS = 60.0
@@ -77,6 +77,8 @@ class Wanted:
 
     def satisfied_by(self, bundle: Bundle) -> bool:
         """Whether a bundle holds all of it, or is known to lack the rest."""
+        if bundle.first(FileRole.VMLINUX) is None:  # copied from a server: only the prepared one
+            return False
         if self.everything and not bundle.all_modules:
             return False
         return self.names() <= {*bundle.modules(), *bundle.absent}

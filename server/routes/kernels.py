@@ -82,7 +82,9 @@ async def _file(request: web.Request) -> web.StreamResponse:
     """Send one file of a kernel; only what its manifest names."""
     bundle = await asyncio.to_thread(_find, request)
     name = request.match_info["path"]
-    file = next((file for file in bundle.files if file.path == name), None)
+    copy = bundle.usable_copy()
+    files = (*bundle.files, copy.file) if copy else bundle.files
+    file = next((file for file in files if file.path == name), None)
     path: Path = request.app[STORE].folder(bundle.kernel) / name
     modified = await asyncio.to_thread(_modified, path) if file else None
     if file is None or modified is None:

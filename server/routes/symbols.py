@@ -14,7 +14,7 @@ from kernsym.distros import Fingerprint, Verdict, identify
 from kernsym.server.gate.access import requester_of, require
 from kernsym.server.held import fingerprint_of, only_build_id
 from kernsym.server.jobs import Job
-from kernsym.server.keys import JOBS, LOOKUP, SYMBOLS
+from kernsym.server.keys import JOBS, LOOKUP, PREPARER, SYMBOLS
 from kernsym.server.lookup.lookup import KERNEL, Ask, BeingFetched
 from kernsym.server.routes.answers import json_answer
 from kernsym.server.routes.asks import asker_of
@@ -45,6 +45,7 @@ async def held_or_job(request: web.Request, wanted: SymbolsRequest) -> Bundle | 
     symbols = request.app[SYMBOLS]
     held = await asyncio.to_thread(symbols.held, wanted)
     if held is not None:
+        request.app[PREPARER].consider(held.kernel)
         return held
     require(request, TokenRole.FETCH)
     name = requester_of(request).name
