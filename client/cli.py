@@ -24,6 +24,7 @@ _COMMANDS = {
     "crash": ("crash", "All of it, then crash."),
     "scan": ("scan", "Learn what lies in folders of this machine."),
     "catalog": ("catalog", "What the sources publish, and what has gone."),
+    "preseed": ("preseed", "Fill a store ahead of time."),
     "serve": ("serve", "Run the server."),
     "jobs": ("jobs", "What a server is bringing, and what it brought."),
     "token": ("token", "Who may ask a server for what."),

@@ -7,16 +7,18 @@ from kernsym.distros import KernsymError
 DONE = 0
 FAULT = 1
 NOT_IDENTIFIED = 3
+NOT_PUBLISHED = 4
 COULD_NOT_FIND_OUT = 5
+REFUSED = 6
 INTERRUPTED = 130
 
 _STATUS_OF_KIND = {
     "fault": FAULT,
     "unusable": 2,
     "not-identified": NOT_IDENTIFIED,
-    "not-published": 4,
+    "not-published": NOT_PUBLISHED,
     "could-not-find-out": COULD_NOT_FIND_OUT,
-    "refused": 6,
+    "refused": REFUSED,
 }
 # A file that is there and shows no kernel is an answer about the dump, not a slip of usage.
 _STATUS_OF_CODE = {
@@ -27,7 +29,7 @@ _STATUS_OF_CODE = {
     "dump-is-text": NOT_IDENTIFIED,
     "dump-no-kernel": NOT_IDENTIFIED,
     "dump-truncated": NOT_IDENTIFIED,
-    "not-held": 4,
+    "not-held": NOT_PUBLISHED,
     # The server lacks a credential of ours, as a mirror may.
     "role-missing": COULD_NOT_FIND_OUT,
     "token-invalid": COULD_NOT_FIND_OUT,

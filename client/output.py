@@ -66,8 +66,9 @@ class Reporter:
         if error.hint:
             self._write(f"{self._style('36', 'hint:')} {error.hint}")
 
-    def progress(self, label: str, done: int, total: int | None) -> None:
-        """How many bytes of some work are done; shown after a second."""
+    def progress(self, label: str, done: int, total: int | None, *, of: str = "") -> None:
+        """How many bytes of some work are done, or how many `of` what is named; shown after a
+        second."""
         now = time.monotonic()
         if self._began is None or self._began[0] != label:
             self.end_progress()
@@ -76,10 +77,11 @@ class Reporter:
         if self._quiet or now - began < _FIRST_SECONDS:
             return
         if self._moving:
-            self._move(label, done, total)
+            self._move(label, done, total, counts=bool(of))
         elif now - told >= _PLAIN_SECONDS:
             self._began = (label, began, now)
-            self._write(f"{label.ljust(_LABEL_WIDTH)} {amount(done, total)}")
+            text = f"{done} of {total} {of}" if of else amount(done, total)
+            self._write(f"{label.ljust(_LABEL_WIDTH)} {text}")
 
     def end_progress(self) -> None:
         """Take the bar away; what comes next is a line."""
@@ -89,16 +91,16 @@ class Reporter:
             self._bar = None
             bar.stop()
 
-    def _move(self, label: str, done: int, total: int | None) -> None:
+    def _move(self, label: str, done: int, total: int | None, *, counts: bool) -> None:
         from rich import progress as parts
         from rich.console import Console
 
         if self._bar is None or self._bar[0] != label:
+            of_bytes = (parts.DownloadColumn(), parts.TransferSpeedColumn())
             bar = parts.Progress(
                 parts.TextColumn(f"{label.ljust(_LABEL_WIDTH)}"),
                 parts.BarColumn(bar_width=30),
-                parts.DownloadColumn(),
-                parts.TransferSpeedColumn(),
+                *((parts.MofNCompleteColumn(),) if counts else of_bytes),
                 parts.TimeRemainingColumn(),
                 console=Console(file=self._stream, no_color=not self._colour),
                 transient=True,

@@ -29,6 +29,13 @@ from kernsym.cache.planning import (
     CatalogRequest,
     CatalogUpdate,
     CatalogUpdates,
+    PreseedAnswer,
+    PreseedList,
+    PreseedRequest,
+    PublishedList,
+    PublishedRequest,
+    Resolution,
+    ResolveRequest,
 )
 from kernsym.cache.publications import SourceRecord
 from kernsym.distros import CouldNotFindOut, Kernel, KernsymError, Refused
@@ -39,6 +46,7 @@ _CONNECT_SECONDS = 10.0
 # Events carry a heartbeat every 15 s, so silence for this long is a dead server.
 _READ_SECONDS = 60.0
 _CATALOG_SECONDS = 1800.0  # lists of 50 MB from each of several mirrors
+_PLAN_SECONDS = 900.0  # many sources may have to be asked, of which some do not answer
 _PAUSE_SECONDS = 0.5
 _PIECE = 1 << 20
 
@@ -70,15 +78,23 @@ class ServerApi:
 
     def symbols(self, request: SymbolsRequest) -> Bundle | JobStatus:
         """The bundle when all that is wanted is held, else the job that brings it."""
-        answer = self._ask(
-            "POST",
-            "/api/v1/symbols",
-            data=msgspec.json.encode(request),
-            headers={"Content-Type": "application/json"},
-        )
+        answer = self._send("/api/v1/symbols", request)
         if answer.status_code == 200:
             return _decode(answer, Bundle)
         return _decode(answer, JobStatus)
+
+    def resolve(self, request: ResolveRequest) -> Resolution:
+        """The packages that would be fetched; raises which of the three outcomes it is instead."""
+        return _decode(self._send("/api/v1/resolve", request, seconds=_PLAN_SECONDS), Resolution)
+
+    def published(self, request: PublishedRequest) -> PublishedList:
+        """The kernels of a series that the server's sources publish, newest first."""
+        answer = self._send("/api/v1/published", request, seconds=_PLAN_SECONDS)
+        return _decode(answer, PublishedList)
+
+    def preseed(self, request: PreseedRequest) -> tuple[PreseedAnswer, ...]:
+        """Have kernels brought in the background; what became of each."""
+        return _decode(self._send("/api/v1/preseed", request), PreseedList).answers
 
     def events(self, job_id: str) -> Iterator[Event]:
         """The events of a job to its last; takes up the thread again when the line breaks, also
@@ -196,6 +212,14 @@ class ServerApi:
             answer = self._ask("GET", path)
             yield answer
             path = answer.links.get("next", {}).get("url", "")
+
+    def _send(
+        self, path: str, request: object, *, seconds: float = _READ_SECONDS
+    ) -> requests.Response:
+        """The answer to a request with a body; `seconds` until it must have begun."""
+        headers = {"Content-Type": "application/json"}
+        body = msgspec.json.encode(request)
+        return self._ask("POST", path, data=body, headers=headers, silence=seconds)
 
     def _ask(
         self, method: str, path: str, *, silence: float = _READ_SECONDS, **options: Any

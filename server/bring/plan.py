@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from kernsym.cache import Bundle, Store
 from kernsym.cache.messages import Part, SymbolsRequest
@@ -154,7 +155,9 @@ class Plans:
     def _mark_held(self, found: ResolvedKernel, wanted: SymbolsRequest) -> ResolvedKernel:
         """The same, or what is held of it when that is all that is wanted."""
         bundle = find_held(self._store, found.fingerprint)
-        return _held(bundle, wanted) if bundle and has(bundle, wanted) else found
+        if bundle is None or not has(bundle, wanted):
+            return found
+        return replace(_held(bundle, wanted), fingerprint=found.fingerprint)
 
     def _choices(self, kernel: Kernel, part: Part, *, every: bool) -> Iterator[Choice]:
         for roles in _roles(kernel, part):

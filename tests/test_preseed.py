@@ -1,0 +1,199 @@
+"""`kernsym preseed` as a process: a fleet's list against mirrors, good ones and bad ones."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import fleet
+from tests.conftest import Kernsym
+from tests.fleet import FleetKernel
+from tests.foreign_worlds import command
+from tests.upstream import UpstreamServer
+
+DEBIAN = [fleet.debian(number) for number in range(9, 13)]
+ROCKY = [fleet.rocky(number) for number in (5, 30)]
+KERNELS = [*DEBIAN, *ROCKY]
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[UpstreamServer]:
+    fleet.publish(tmp_path / "mirror", KERNELS)
+    with UpstreamServer(tmp_path / "mirror") as server:
+        yield server
+
+
+@pytest.fixture
+def kernsym(tmp_path: Path, mirror: UpstreamServer) -> Kernsym:
+    return command(tmp_path / "home", fleet.sources(mirror.url))
+
+
+def fleet_list(kernsym: Kernsym, *lines: str) -> Path:
+    path = kernsym.home / "fleet.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def states(out: str) -> dict[str, str]:
+    answer = json.loads(out)
+    return {one["kernel"] or one["asked"]: one["state"] for one in answer["kernels"]}
+
+
+def packages_asked(mirror: UpstreamServer, kernels: list[FleetKernel]) -> list[int]:
+    return [mirror.hits[f"/{kernel.path}"] for kernel in kernels]
+
+
+def test_a_plan_then_a_run_then_nothing_more_to_do(
+    kernsym: Kernsym, mirror: UpstreamServer
+) -> None:
+    lines = [f"{10 - place}\t{kernel.banner}" for place, kernel in enumerate(DEBIAN)]
+    lines += [f"rocky 8 {ROCKY[0].uname}", ROCKY[1].banner, f"5\t{DEBIAN[1].banner}"]
+    path = fleet_list(kernsym, *lines)
+    plan = kernsym("preseed", path, "--plan").stdout.splitlines()
+    used = [line.split()[2:4] for line in plan[1:3]]
+    assert used == [["14", DEBIAN[1].key], ["10", DEBIAN[0].key]]
+    assert plan[-1].startswith("total") and "6 to fetch" in plan[-1]
+    assert packages_asked(mirror, KERNELS) == [0] * 6
+
+    report = kernsym.home / "report.xml"
+    done = kernsym("preseed", path, "--json", "--junit", report)
+    assert states(done.stdout) == {kernel.key: "fetched" for kernel in KERNELS}
+    assert packages_asked(mirror, KERNELS) == [1] * 6
+    suite = ElementTree.parse(report).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "0", "0")
+    names = {case.get("name") for case in suite.iter("testcase")}
+    assert names == {kernel.key for kernel in KERNELS}
+
+    mirror.hits.clear()
+    again = json.loads(kernsym("preseed", path, "--json").stdout)
+    assert again["totals"]["states"]["held"] == 6 and again["totals"]["downloaded"] == 0
+    assert packages_asked(mirror, KERNELS) == [0] * 6
+    assert len(kernsym("ls").stdout.splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("bad", "status", "state"),
+    [
+        (fleet.debian(99).banner, 4, "unpublished"),
+        (f"debian 12 {fleet.debian(98).uname}", 4, "unpublished"),
+        ("Linux version 6.1.0-custom (root@host) (gcc) #1 SMP x", 3, "unidentified"),
+        (DEBIAN[3].banner.replace("#1 SMP", "#2 SMP"), 6, "refused"),
+        ("hello world", 3, None),
+    ],
+    ids=["purged", "purged, by name", "custom", "wrong", "no line"],
+)  # fmt: skip
+def test_what_is_missing_is_named_and_the_others_come(
+    kernsym: Kernsym, bad: str, status: int, state: str | None
+) -> None:
+    path = fleet_list(kernsym, bad, DEBIAN[0].banner)
+    report = kernsym.home / "report.xml"
+    done = kernsym("preseed", path, "--json", "--junit", report, status=status)
+    answer = json.loads(done.stdout)
+    found = {one["state"] for one in answer["kernels"]}
+    assert found == {"fetched", *([state] if state else [])} and answer["status"] == status
+    suite = ElementTree.parse(report).getroot()
+    assert suite.get("failures") == "1" and "Traceback" not in done.stderr
+    tolerant = kernsym("preseed", path, "--json", "--allow-missing", status=None)
+    assert tolerant.returncode == (6 if status == 6 else 0)
+
+
+def test_a_mirror_that_is_dead_is_no_answer(kernsym: Kernsym, tmp_path: Path) -> None:
+    path = fleet_list(kernsym, DEBIAN[0].banner)
+    dead = command(tmp_path / "dead", fleet.source("http://127.0.0.1:1"))
+    assert states(dead("preseed", path, "--json", status=5).stdout) == {DEBIAN[0].key: "unknown"}
+    assert states(dead("--offline", "preseed", path, "--json", "--plan", status=5).stdout)
+
+
+def test_the_gravest_counts(kernsym: Kernsym) -> None:
+    wrong = DEBIAN[3].banner.replace("#1 SMP", "#2 SMP")
+    path = fleet_list(kernsym, fleet.debian(99).banner, "hello", wrong)
+    kernsym("preseed", path, status=6)
+
+
+def test_a_budget_of_bytes_leaves_the_least_used(kernsym: Kernsym, mirror: UpstreamServer) -> None:
+    sizes = [(mirror.root / kernel.path).stat().st_size for kernel in DEBIAN]
+    path = fleet_list(
+        kernsym, *(f"{9 - place}\t{kernel.banner}" for place, kernel in enumerate(DEBIAN))
+    )
+    limit = str(sizes[0] + sizes[1] + 10)
+    done = kernsym("preseed", path, "--json", "--max-bytes", limit, status=5)
+    assert list(states(done.stdout).values()) == ["fetched", "fetched", "left", "left"]
+    kernsym("preseed", path, "--max-bytes", limit)
+    assert packages_asked(mirror, DEBIAN) == [1] * 4
+
+
+def test_a_budget_of_time_keeps_what_came(kernsym: Kernsym, mirror: UpstreamServer) -> None:
+    path = fleet_list(kernsym, *(kernel.banner for kernel in DEBIAN))
+    mirror.rate = 4000.0
+    done = kernsym("preseed", path, "--json", "--max-time", "2s", status=5)
+    assert set(states(done.stdout).values()) == {"left"}
+    mirror.rate = None
+    parts = list(kernsym.store.rglob("*.part"))
+    assert parts and all(part.stat().st_size for part in parts)
+    sent = mirror.bytes_sent
+    kernsym("preseed", path)
+    whole = sum((mirror.root / kernel.path).stat().st_size for kernel in DEBIAN)
+    came = sum(part.stat().st_size for part in parts if part.exists())
+    assert not came and mirror.bytes_sent - sent < whole + 20_000
+
+
+def test_the_newest_of_a_series_are_tracked(kernsym: Kernsym, mirror: UpstreamServer) -> None:
+    rule = ("preseed", "--json", "--distro", "debian", "--series", "bookworm")
+    two = states(kernsym(*rule, "--newest", "2").stdout)
+    assert set(two) == {DEBIAN[2].key, DEBIAN[3].key}
+    newer = fleet.debian(13)
+    fleet.publish(mirror.root, [*KERNELS, newer])
+    for page in (kernsym.store / "pages").iterdir():
+        page.unlink()
+    done = kernsym(*rule, "--track", "2")
+    assert states(done.stdout) == {newer.key: "fetched"}
+    assert DEBIAN[2].key in done.stderr
+    held = kernsym("ls").stdout
+    assert newer.key in held and DEBIAN[3].key in held and DEBIAN[2].key not in held
+    kernsym(*rule[:4], "--series", "sesame", "--newest", "1", status=2)
+    kernsym(*rule, "--newest", "1", "--flavour", "cloud-amd64", status=4)
+
+
+def test_modules_are_brought_as_asked(kernsym: Kernsym) -> None:
+    path = fleet_list(kernsym, DEBIAN[0].banner)
+    kernsym("preseed", path)
+    assert " 0 modules" in kernsym("ls").stdout
+    kernsym("preseed", path, "--modules", "ext4")
+    assert " 1 modules" in kernsym("ls").stdout
+    kernsym("preseed", path, "--modules", "all")
+    assert " 2 modules" in kernsym("ls").stdout
+
+
+def test_a_lock_is_what_came_and_holds_it_to_that(
+    kernsym: Kernsym, mirror: UpstreamServer, tmp_path: Path
+) -> None:
+    path = fleet_list(kernsym, DEBIAN[0].banner, f"rocky {ROCKY[0].uname}")
+    lock = kernsym.home / "kernsym.lock"
+    kernsym("preseed", path, "--plan", "--lock", lock)
+    planned = lock.read_text()
+    kernsym("preseed", path, "--lock", lock)
+    assert lock.read_text() == planned and planned.count("[[kernel]]") == 2
+
+    fresh = command(tmp_path / "fresh", fleet.sources(mirror.url))
+    assert set(states(fresh("preseed", "--locked", "--lock", lock, "--json").stdout).values()) == {
+        "fetched"
+    }
+    # Somebody publishes another package under the name.
+    fleet.publish(mirror.root, KERNELS, padding=30_000)
+    other = command(tmp_path / "other", fleet.sources(mirror.url))
+    done = other("preseed", path, "--locked", "--lock", lock, status=6)
+    assert "not as" in done.stdout and not packages_of(other)
+    fleet.publish(mirror.root, KERNELS[1:])
+    gone = command(tmp_path / "gone", fleet.sources(mirror.url))
+    done = gone("preseed", path, "--locked", "--lock", lock, status=6)
+    assert "no longer published" in done.stdout
+    path.write_text(DEBIAN[2].banner)
+    assert "does not have" in gone("preseed", path, "--locked", "--lock", lock, status=6).stdout
+
+
+def packages_of(kernsym: Kernsym) -> list[Path]:
+    return list(kernsym.store.glob("kernels/*/*/*/*/packages/*"))
