@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from kernsym.cache.durable import sync_folder
+
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Replace `path` with `data`; a crash or a full disk leaves the old content."""
@@ -19,6 +21,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         Path(name).replace(path)
+        sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()

@@ -1,4 +1,4 @@
-"""Small facts beside the store: misses with an expiry, last use.
+"""Small facts beside the store: misses with an expiry.
 
 Nothing here is needed: facts that cannot be read or written are done without.
 JSONDisk, never pickle: a store may be writable by others than its reader.
@@ -10,7 +10,6 @@ import contextlib
 import errno
 import hashlib
 import sqlite3
-import time
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import diskcache
 from kernsym.distros import Kernel, NotPublished
 
 _MISS_SECONDS = 3600.0
+_SIZE_SECONDS = 90 * 86_400.0
 _UNWELL = (sqlite3.Error, diskcache.Timeout, OSError, ValueError)
 
 
@@ -51,19 +51,14 @@ class Index:
         note = "answer of less than an hour ago"
         return NotPublished(code, message, context=(*context, note), hint=hint)
 
-    def touch(self, kernel_key: str) -> None:
-        """Note that a kernel was used now."""
-        self._set(f"used:{kernel_key}", time.time())
+    def size(self, name: str) -> int | None:
+        """A size that was remembered, in bytes."""
+        found = self._get(f"size:{name}")
+        return found if isinstance(found, int) else None
 
-    def last_use(self, kernel_key: str) -> float | None:
-        """When a kernel was last used, in seconds since the epoch."""
-        found = self._get(f"used:{kernel_key}")
-        return float(found) if found is not None else None
-
-    def forget_kernel(self, kernel_key: str) -> None:
-        if self._cache is not None:
-            with contextlib.suppress(*_UNWELL):
-                self._cache.delete(f"used:{kernel_key}", retry=True)
+    def remember_size(self, name: str, size: int) -> None:
+        """Keep a size that never changes for its `name`, for some months."""
+        self._set(f"size:{name}", size, expire=_SIZE_SECONDS)
 
     def _get(self, key: str) -> Any:
         """The fact, or None."""

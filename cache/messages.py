@@ -158,6 +158,20 @@ class KernelList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinRequest:
+    """Body of `PUT /api/v1/kernels/KEY/pin`."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpinned:
+    """Answer of `DELETE /api/v1/kernels/KEY/pin`."""
+
+    was_pinned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobList:
     """Answer of `GET /api/v1/jobs`: one page, the newest first; the header Link names the next."""
 

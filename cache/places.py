@@ -45,10 +45,14 @@ def read_config(flag: Path | None, environment: Mapping[str, str] = os.environ) 
 def store_folder(
     flag: Path | None, config: Mapping[str, Any], environment: Mapping[str, str] = os.environ
 ) -> Path:
-    """The store: `flag`, `KERNSYM_STORE`, `store` of the configuration, the XDG cache directory."""
+    """The store: `flag`, `KERNSYM_STORE`, `store` or `[store]` with its `path` in the
+    configuration, the XDG cache directory."""
     if flag is not None:
         return flag.expanduser().absolute()
-    if text := environment.get("KERNSYM_STORE") or config.get("store"):
+    named = config.get("store")
+    if isinstance(named, dict):
+        named = named.get("path")
+    if text := environment.get("KERNSYM_STORE") or named:
         return Path(str(text)).expanduser().absolute()
     home = environment.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "kernsym"

@@ -8,6 +8,7 @@
                                                     folders that were scanned (cache/scanned.py)
     STORE/known/                                    build IDs that are not held (known_members.py)
     STORE/locks/                                    one file per kernel and part (cache/locks.py)
+    STORE/removed/                                  what is just being deleted (cache/removal.py)
 
 A folder without a manifest is unfinished work; the next run goes on with it.  The manifests are the
 truth.  Look-ups go by the index, whose rows tell which state of a manifest they are from, so that
@@ -17,7 +18,6 @@ one `stat` shows whether they hold; then by the links, which need nothing but th
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -26,16 +26,20 @@ from pathlib import Path
 
 from kernsym.cache.atomic import write_atomic
 from kernsym.cache.bundle import Bundle, BundleFile, encode
+from kernsym.cache.durable import make_durable
 from kernsym.cache.file_index import FileIndex
 from kernsym.cache.held import Held
 from kernsym.cache.index import Index
-from kernsym.cache.known_members import KnownKernel, KnownMembers
+from kernsym.cache.known_members import KnownMembers
 from kernsym.cache.links import BuildIdLinks
 from kernsym.cache.locks import hold
 from kernsym.cache.manifests import Manifests, read_manifest, stamp_of
+from kernsym.cache.marks import Marks
 from kernsym.cache.publications import Publications
+from kernsym.cache.removal import Removal
 from kernsym.cache.scanned import Scanned
 from kernsym.cache.tree import Tree, is_key
+from kernsym.cache.uses import Uses
 from kernsym.distros import Kernel, KernsymError, PackageRef, Refused, Unusable
 
 _BUILD_ID = re.compile(r"(?:[0-9a-f]{2}){4,}")
@@ -58,6 +62,9 @@ class Store:
             self.scanned = Scanned(self.root / "index", self.root / "locks" / "scanned")
             self.publications = Publications(self.root / "catalog", self.root / "locks" / "catalog")
             self._manifests = Manifests()
+            self.removal = Removal(self.tree, self._links, self.files, self.known)
+            self.uses = Uses(self.tree)
+            self.marks = Marks(self.tree)
         except OSError as error:
             raise Unusable(
                 "store-unusable",
@@ -66,6 +73,7 @@ class Store:
             ) from error
 
     def close(self) -> None:
+        self.uses.close()
         self.index.close()
         self.files.close()
         self.known.close()
@@ -110,6 +118,8 @@ class Store:
         `Refused` (`twin-held`) when those are of another build.
         """
         kernel = bundle.kernel
+        self.uses.note(kernel.key)
+        self._keep_over_power_loss(bundle)
         with self.lock(kernel, "manifest"):
             held = self.bundle(kernel)
             if held is not None:
@@ -126,8 +136,14 @@ class Store:
             manifest = self.tree.manifest(kernel.key)
             write_atomic(manifest, encode(bundle))
             self.files.put(bundle, stamp_of(manifest))
-        self.index.touch(kernel.key)
         return bundle
+
+    def _keep_over_power_loss(self, bundle: Bundle) -> None:
+        """Have the disk keep the files that no manifest promises yet."""
+        held, folder = self.bundle(bundle.kernel), self.folder(bundle.kernel)
+        promised = set(held.files) if held else set()
+        new = [folder / file.path for file in bundle.files if file not in promised]
+        make_durable(new, below=self.tree.kernels)
 
     def find_build_id(self, build_id: str) -> Held | None:
         """The file with this build ID (lower-case hex), if it is published.  Takes microseconds."""
@@ -207,25 +223,19 @@ class Store:
         return self.folder(kernel) / "packages" / f"{ref.package.id}.index"
 
     def remove(self, bundle: Bundle) -> None:
-        """Remove a kernel: the manifest first, so that no reader finds half of it.  Its build IDs
-        stay known."""
-        folder = self.folder(bundle.kernel)
-        self.known.remember(KnownKernel.of(bundle))
-        with self.lock(bundle.kernel, "symbols"), self.lock(bundle.kernel, "manifest"):
-            self.tree.manifest(bundle.kernel.key).unlink(missing_ok=True)
-            self._links.remove(bundle)
-            self.index.forget_kernel(bundle.kernel.key)
-            self.files.drop(bundle.kernel.key)
-            shutil.rmtree(folder, ignore_errors=True)
-            self.tree.prune(folder.parent)
+        """Remove a kernel.  Its build IDs stay known.  Raises `Unusable` (`pinned`)."""
+        pin = self.marks.pinned(bundle.kernel.key)
+        if pin is not None:
+            raise Unusable(
+                "pinned",
+                f"{bundle.kernel.key} is pinned" + (f": {pin.reason}" if pin.reason else ""),
+                hint="kernsym unpin KERNEL lets it go",
+            )
+        self.removal.remove(bundle)
 
     def discard_unfinished(self, kernel: Kernel) -> None:
         """Remove what lies in a kernel's folder while nothing of it is published."""
-        with self.lock(kernel, "manifest"):
-            folder = self.folder(kernel)
-            if not self.tree.manifest(kernel.key).exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                self.tree.prune(folder.parent)
+        self.removal.discard_unfinished(kernel.key)
 
     def _held(self, key: str, file: BundleFile, path: Path) -> Held:
         return Held(key=key, file=file, path=path, read=lambda: self.bundle_by_key(key))

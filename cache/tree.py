@@ -23,6 +23,11 @@ class Tree:
     def locks(self) -> Path:
         return self.root / "locks"
 
+    @property
+    def removed(self) -> Path:
+        """Where lies what nobody shall find any more, until it is deleted."""
+        return self.root / "removed"
+
     def folder(self, key: str) -> Path:
         """A kernel's folder, whether or not anything is held."""
         return self.kernels / key

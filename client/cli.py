@@ -33,6 +33,10 @@ _COMMANDS = {
     "rm": ("store", "Remove a kernel from the store."),
     "export": ("bundles", "Pack kernels into one file."),
     "import": ("bundles", "Take the kernels of such a file in."),
+    "du": ("upkeep", "What the store takes on the disk."),
+    "gc": ("upkeep", "Bring the store within its limits."),
+    "pin": ("upkeep", "Keep a kernel, whatever the limits say."),
+    "unpin": ("upkeep", "Let a pinned kernel go again."),
     "doctor": ("doctor", "What is missing on this machine, and how to get it."),
 }
 

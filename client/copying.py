@@ -30,22 +30,22 @@ def copy_files(
     half the bytes.  Returns the bundle of the local store.
     """
     theirs, bundle = bundle.kernel, placed(store, bundle)
-    held = store.bundle(bundle.kernel)
-    have = set(held.files) if held else set()
     folder = store.folder(bundle.kernel)
-    copy = bundle.usable_copy()
-    if original or copy is None or (held is not None and held.first(FileRole.VMLINUX)):
-        copy = None
-    elif held is not None and held.prepared == copy and (folder / copy.path).is_file():
-        have.add(copy.file)
-    wanted = tuple(
-        file
-        for file in bundle.files
-        if (file.role is FileRole.VMLINUX and copy is None)
-        or file.role is FileRole.STRIPPED
-        or (file.role is FileRole.MODULE and file.name in names)
-    )
     with store.lock(bundle.kernel, "symbols"):
+        held = store.bundle(bundle.kernel)
+        have = set(held.files) if held else set()
+        copy = bundle.usable_copy()
+        if original or copy is None or (held is not None and held.first(FileRole.VMLINUX)):
+            copy = None
+        elif held is not None and held.prepared == copy and (folder / copy.path).is_file():
+            have.add(copy.file)
+        wanted = tuple(
+            file
+            for file in bundle.files
+            if (file.role is FileRole.VMLINUX and copy is None)
+            or file.role is FileRole.STRIPPED
+            or (file.role is FileRole.MODULE and file.name in names)
+        )
         missing = [file for file in (*wanted, *([copy.file] if copy else ())) if file not in have]
         total = sum(file.size for file in missing)
         before = 0
@@ -53,9 +53,9 @@ def copy_files(
             for done in api.download(theirs, file, _inside(folder, file)):
                 reporter.progress("copy", before + done, total)
             before += file.size
-    if missing:
-        reporter.line("copy", f"{len(missing)} files from the server")
-    return store.publish(replace(bundle, files=wanted, prepared=copy))
+        if missing:
+            reporter.line("copy", f"{len(missing)} files from the server")
+        return store.publish(replace(bundle, files=wanted, prepared=copy))
 
 
 def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporter) -> Bundle:
@@ -76,7 +76,7 @@ def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporte
             shutil.rmtree(beside, ignore_errors=True)
             raise
         beside.replace(target)
-    return store.publish(replace(bundle, files=(tree,), prepared=None))
+        return store.publish(replace(bundle, files=(tree,), prepared=None))
 
 
 def _unpack(api: ServerApi, kernel: Kernel, into: Path, reporter: Reporter) -> None:

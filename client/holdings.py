@@ -73,6 +73,7 @@ class Holdings:
         request = SymbolsRequest(fingerprint=fingerprint, part=Part.SOURCES)
         bundle = bring(self.api, request, self.reporter)
         if self.shared:
+            self.store.uses.note(bundle.kernel.key)
             return bundle
         return copy_sources(self.api, self.store, bundle, self.reporter)
 
@@ -112,7 +113,9 @@ class Holdings:
         return self.store.folder(bundle.kernel) / "root" / root if root else None
 
     def _here(self, bundle: Bundle, request: SymbolsRequest, original: bool) -> Bundle:
+        """The bundle, whose files stay from now on until the store is closed."""
         if self.shared:
+            self.store.uses.note(bundle.kernel.key)
             return bundle
         names = {normalise_module(name) for name in request.modules or ()}
         if request.all_modules:

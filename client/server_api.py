@@ -21,8 +21,10 @@ from kernsym.cache.messages import (
     JobState,
     JobStatus,
     KernelList,
+    PinRequest,
     Problem,
     SymbolsRequest,
+    Unpinned,
 )
 from kernsym.cache.planning import (
     CatalogRecords,
@@ -38,6 +40,7 @@ from kernsym.cache.planning import (
     ResolveRequest,
 )
 from kernsym.cache.publications import SourceRecord
+from kernsym.cache.upkeep import Collected, CollectRequest, StoreUsage
 from kernsym.distros import CouldNotFindOut, Kernel, KernsymError, Refused
 
 T = TypeVar("T")
@@ -49,6 +52,7 @@ _CATALOG_SECONDS = 1800.0  # lists of 50 MB from each of several mirrors
 _PLAN_SECONDS = 900.0  # many sources may have to be asked, of which some do not answer
 _PAUSE_SECONDS = 0.5
 _PIECE = 1 << 20
+_JSON = {"Content-Type": "application/json"}
 
 
 class ServerApi:
@@ -136,6 +140,24 @@ class ServerApi:
 
     def remove(self, kernel: Kernel) -> None:
         self._ask("DELETE", f"/api/v1/kernels/{kernel.key}")
+
+    def pin(self, key: str, reason: str) -> None:
+        """Keep a kernel, by its key, whatever the server's limits say."""
+        body = msgspec.json.encode(PinRequest(reason=reason))
+        self._ask("PUT", f"/api/v1/kernels/{key}/pin", data=body, headers=_JSON)
+
+    def unpin(self, key: str) -> bool:
+        """Whether it was pinned."""
+        answer = self._ask("DELETE", f"/api/v1/kernels/{key}/pin")
+        return _decode(answer, Unpinned).was_pinned
+
+    def collect(self, request: CollectRequest) -> Collected:
+        """Bring the server's store within its limits."""
+        return _decode(self._send("/api/v1/gc", request), Collected)
+
+    def usage(self) -> StoreUsage:
+        """What the server's store takes."""
+        return _decode(self._ask("GET", "/api/v1/usage"), StoreUsage)
 
     def download(self, kernel: Kernel, file: BundleFile, target: Path) -> Iterator[int]:
         """Bring one file of a bundle to `target`; yields how many bytes are there.

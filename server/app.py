@@ -31,6 +31,7 @@ from kernsym.server.keys import (
     RELOAD,
     STORE,
     SYMBOLS,
+    UPKEEP,
     WATCH,
 )
 from kernsym.server.lookup.federation import Federation, peer_urls
@@ -58,11 +59,13 @@ from kernsym.server.routes import (
     ops,
     planning,
     symbols,
+    upkeep,
 )
 from kernsym.server.routes.route import add_routes
 from kernsym.server.served import FileAnswers
 from kernsym.server.served.artefacts import Artefacts, cache_control
 from kernsym.server.symbols import Symbols
+from kernsym.server.upkeep import Upkeep, let_go_of_kernels
 from kernsym.server.watch.gauges import add_gauges, add_peer_gauges, count_end
 from kernsym.server.watch.metrics import Metrics
 from kernsym.server.watch.request_log import add_request_ids
@@ -79,6 +82,7 @@ ROUTES = with_description(
         *jobs.ROUTES,
         *kernels.ROUTES,
         *bundles.ROUTES,
+        *upkeep.ROUTES,
         *ops.ROUTES,
     )
 )
@@ -87,7 +91,9 @@ ROUTES = with_description(
 def build_app(config: ServerConfig) -> web.Application:
     """The application on `config.store`.  Raises `Unusable` when the store cannot be used."""
     app = _build(config)
+    app[UPKEEP] = Upkeep(app[STORE], app[RELOAD])
     app.cleanup_ctx.append(_connect)
+    app.cleanup_ctx.append(app[UPKEEP].work)
     app.cleanup_ctx.append(keep_index)
     app.on_shutdown.append(_hand_back)
     return app
@@ -120,6 +126,7 @@ def _build(config: ServerConfig) -> web.Application:
         app[STORE].root / "encoded",
         memory_bytes=config.options.memory_mb << 20,
         encoded_bytes=config.options.encoded_mb << 20,
+        uses=app[STORE].uses,
     )
     app[MISSES] = Misses(app[STORE])
     app.cleanup_ctx.append(_close)
@@ -138,6 +145,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     app[PREPARER] = Preparer(app[STORE], app[CONFIG].options, lasting=shared)
 
     def ended(job: Job, error: KernsymError | None) -> None:
+        app[UPKEEP].job_ended()
         count_end(app[METRICS], job, error)
         index.consider(job, error)
         app[PREPARER].ended(job, error)
@@ -156,7 +164,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
         app[SYMBOLS].resume()
         app[RELOAD].on_change(lambda new: app[JOBS].allow(new.options.max_jobs), "max_jobs")
         app[RELOAD].on_change(
-            packages.reconfigure, "sources", "builtin_sources", "credentials", "offline"
+            packages.reconfigure, "sources", "builtin_sources", "credentials", "offline", "limits"
         )
         search = LocalSearch(
             app[STORE],
@@ -174,7 +182,10 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _close(app: web.Application) -> AsyncIterator[None]:
+    letting_go = asyncio.create_task(let_go_of_kernels(app[STORE]))
     yield
+    letting_go.cancel()
+    await asyncio.gather(letting_go, return_exceptions=True)
     await asyncio.to_thread(app[ANSWERS].close)
     app[STORE].close()
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from kernsym.cache.upkeep import Limits, read_limits
 from kernsym.distros import Source, Unusable, catalog
 from kernsym.server.mirrors.credentials import CONFIGURED, Access
 from kernsym.server.watch.logs import LogFormat, LogLevel
@@ -94,6 +95,7 @@ class ServerConfig:
     `credentials`: what some of them are asked with.
     `offline`: no source is asked at all.
     `keeps_jobs`: jobs outlive the process, the next server on the store goes on with them.
+    `limits`: of the store.
     """
 
     store: Path
@@ -107,6 +109,7 @@ class ServerConfig:
     builtin_sources: bool = True
     offline: bool = False
     keeps_jobs: bool = False
+    limits: Limits = field(default_factory=Limits)
     options: Options = field(default_factory=Options)
 
 
@@ -170,6 +173,7 @@ def server_config(
         credentials=tuple(access for row in read.source if (access := _access(row))),
         builtin_sources=read.builtin.sources,
         offline=offline,
+        limits=read_limits(table),
         options=options,
     )
 

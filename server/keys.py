@@ -16,6 +16,7 @@ from kernsym.server.process.reload import Reload
 from kernsym.server.served import FileAnswers
 from kernsym.server.served.artefacts import Artefacts
 from kernsym.server.symbols import Symbols
+from kernsym.server.upkeep import Upkeep
 from kernsym.server.watch.metrics import Metrics
 
 CONFIG = web.AppKey("config", ServerConfig)
@@ -31,3 +32,4 @@ ANSWERS = web.AppKey("answers", FileAnswers)
 PLANS = web.AppKey("plans", Plans)
 WATCH = web.AppKey("watch", Watch)
 LOOKUP = web.AppKey("lookup", Lookup)
+UPKEEP = web.AppKey("upkeep", Upkeep)

@@ -37,6 +37,7 @@ _STATUS_OF_CODE = {
     "body-not-json": 415,
     "job-over": 409,
     "job-shared": 409,
+    "pinned": 409,
     "not-held": 404,
     "no-such-job": 404,
     "section-missing": 404,
@@ -50,7 +51,9 @@ _STATUS_OF_CODE = {
     "body-too-slow": 408,
     "not-ready": 503,
     "fetcher-away": 503,
+    "no-limits": 400,
     "no-space": 507,
+    "store-unwritable": 507,
     "disk-full": 507,
 }
 # What a client is asked for (RFC 6750, 3).

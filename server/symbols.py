@@ -34,8 +34,9 @@ class Symbols:
         bundle = find_held(self._store, request.fingerprint)
         if bundle is None or not has(bundle, request):
             return None
-        self._store.index.touch(bundle.kernel.key)
-        return bundle
+        self._store.uses.note(bundle.kernel.key)
+        bundle = self._store.bundle(bundle.kernel)  # it may have been evicted meanwhile
+        return bundle if bundle is not None and has(bundle, request) else None
 
     async def start(self, request: SymbolsRequest, *, asked_by: str = "") -> Job:
         """The job that brings what is asked for: the one that waits or runs, or a new one.

@@ -97,15 +97,16 @@ class Published:
     def command(self, folder: Path, *places: str, access: str | None = None) -> Kernsym:
         """The command on an empty store in `folder`; its only sources are the world's
         repositories, or those at `places`."""
+        return command(folder, self.sources(*places, access=access))
+
+    def sources(self, *places: str, access: str | None = None) -> str:
+        """The world's repositories, or those at `places`, as a configuration names them."""
         lines = self.access if access is None else access
-        return command(
-            folder,
-            "".join(
-                f'[[source]]\ndistro = "{self.world.distro}"\nkind = "{self.world.kind}"\n'
-                f'url = "{self.server.url}/{place}"\nsuite = "{self.world.suite}"\n'
-                f'signed_by = ["{self.world.key}"]\n{lines}'
-                for place in places or self.world.places
-            ),
+        return "".join(
+            f'[[source]]\ndistro = "{self.world.distro}"\nkind = "{self.world.kind}"\n'
+            f'url = "{self.server.url}/{place}"\nsuite = "{self.world.suite}"\n'
+            f'signed_by = ["{self.world.key}"]\n{lines}'
+            for place in places or self.world.places
         )
 
 

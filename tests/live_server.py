@@ -89,12 +89,14 @@ def live_server(
     settings: str = "",
     *,
     mirror: str | None = None,
+    store: str = "",
     arguments: tuple[str, ...] = (),
     before: tuple[str, ...] = (),
     ends: int | None = 0,
     **options: Any,
 ) -> Iterator[LiveServer]:
-    """A server on `folder/store`, with `settings` as the keys of `[server]`; ended by SIGTERM.
+    """A server on `folder/store`, with `settings` as the keys of `[server]` and `store` as those of
+    `[store]`; ended by SIGTERM.
 
     `mirror`: URL of the world's repository, its only source of packages; None: it has none.
     `before`: a command that runs the server's, which follows it.
@@ -102,7 +104,7 @@ def live_server(
     """
     config = folder / "kernsym.toml"
     rest = world_source(mirror) if mirror else "[builtin]\nsources = false\n"
-    config.write_text(f"[server]\n{settings}\n{rest}")
+    config.write_text(f"[server]\n{settings}\n[store]\n{store}\n{rest}")
     log = folder / "server.log"
     command = [sys.executable, "-m", "kernsym.server", "--config", str(config)]
     command += ["--listen", "127.0.0.1:0", "--store", str(folder / "store"), *arguments]

@@ -23,7 +23,7 @@ from kernsym.distros import KernsymError, Unusable
 @pass_settings
 def ls(settings: Settings) -> None:
     """List the kernels that the store holds, one a line: key, modules, size, last use."""
-    with _store_or_server(settings) as where:
+    with store_or_server(settings) as where:
         for bundle in _bundles(where):
             click.echo(_as_json(bundle) if settings.json else _row(bundle, where))
 
@@ -34,7 +34,7 @@ def ls(settings: Settings) -> None:
 @pass_settings
 def show(settings: Settings, kernel: str) -> None:
     """Show what is held of KERNEL: its key as `ls` prints it, its uname, or a build ID."""
-    with _store_or_server(settings) as where:
+    with store_or_server(settings) as where:
         bundle = find_bundle(where, kernel)
         if settings.json:
             click.echo(_as_json(bundle))
@@ -64,7 +64,7 @@ def show(settings: Settings, kernel: str) -> None:
 @pass_settings
 def rm(settings: Settings, kernel: str) -> None:
     """Remove KERNEL (as `show` takes it) and everything that is held of it."""
-    with _store_or_server(settings) as where:
+    with store_or_server(settings) as where:
         bundle = find_bundle(where, kernel)
         freed = ""
         if isinstance(where, Store):
@@ -76,7 +76,7 @@ def rm(settings: Settings, kernel: str) -> None:
 
 
 @contextlib.contextmanager
-def _store_or_server(settings: Settings) -> Iterator[Store | ServerApi]:
+def store_or_server(settings: Settings) -> Iterator[Store | ServerApi]:
     """The server that was named, else the store itself: reading it needs no server."""
     if settings.server_url():
         with settings.api() as api:
@@ -115,10 +115,14 @@ def _row(bundle: Bundle, where: Store | ServerApi) -> str:
     sources = "sources" if bundle.first(FileRole.SOURCE_TREE) else "-"
     row = f"{bundle.kernel.key:<60} {modules:>5} modules  {sources:<7}"
     if isinstance(where, Store):
-        used = where.index.last_use(bundle.kernel.key)
-        day = time.strftime("%Y-%m-%d", time.localtime(used)) if used else "-"
-        row += f"  {size(bytes_on_disk(where.folder(bundle.kernel))):>7}  {day}"
+        used = where.uses.last_use(bundle.kernel.key)
+        row += f"  {size(bytes_on_disk(where.folder(bundle.kernel))):>7}  {day_of(used)}"
     return row
+
+
+def day_of(when: float) -> str:
+    """A time in seconds since the epoch as a date; 0: not known."""
+    return time.strftime("%Y-%m-%d", time.localtime(when)) if when else "-"
 
 
 def _as_json(bundle: Bundle) -> str:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from kernsym.cache import Bundle, Store
 from kernsym.cache.messages import Priority
+from kernsym.cache.upkeep import Room
 from kernsym.distros import (
     CouldNotFindOut,
     Kernel,
@@ -23,6 +24,7 @@ from kernsym.distros import (
 )
 from kernsym.distros.core.distro import BUILT_IN
 from kernsym.server.bring.arriving import Arrivals
+from kernsym.server.bring.room import room_for
 from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import Job
 from kernsym.server.mirrors.credentials import Credentials
@@ -32,6 +34,7 @@ from kernsym.server.mirrors.thread_fetch import ThreadFetch
 from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.scan.folders import Folders
 from kernsym.server.unpack import drop_index
+from kernsym.server.watch.removals import log_collected
 
 # Without these no symbols can be brought, so it is worth remembering that nobody publishes them.
 _NEEDED = (Role.DEBUGINFO, Role.KERNEL)
@@ -53,11 +56,13 @@ class Packages:
         self._upstream = upstream
         self._config = config
         self._folders = Folders(store.scanned)
+        self._room = Room(store=store, limits=config.limits, on_collected=log_collected)
         self.arrivals = Arrivals(store, upstream)
 
     def reconfigure(self, config: ServerConfig) -> None:
         """Ask other sources, or with other credentials, from now on."""
         self._config = config
+        self._room = replace(self._room, limits=config.limits)
         self._upstream.use(Credentials(config.credentials))
 
     async def first_good(
@@ -85,7 +90,8 @@ class Packages:
             async for offer in self._offers(job, roles, held, refused, version):
                 ref = offer.ref
                 try:
-                    return await use(offer)
+                    async with room_for(self._room, job, ref, held):
+                        return await use(offer)
                 except (CouldNotFindOut, Refused) as error:
                     failures.append((f"{ref.package.id} of {ref.origin}", error))
                     wrong = isinstance(error, Refused)
@@ -153,16 +159,17 @@ class Packages:
         if missed is not None:
             raise missed
         distro, fetch = distro_of(kernel), self.fetch(kernel, patient=patient, tell=tell)
+        found = offers(
+            distro,
+            kernel,
+            packages,
+            sources,
+            fetch,
+            version=version,
+            pop_unsure=fetch.pop_unsure,
+        )
         try:
-            for offer in offers(
-                distro,
-                kernel,
-                packages,
-                sources,
-                fetch,
-                version=version,
-                pop_unsure=fetch.pop_unsure,
-            ):
+            for offer in self._noted(kernel, found) if needed else found:
                 yield from (replace(offer, ref=ref) for ref in self._folders.found(offer.ref))
         except NotPublished as error:
             if not needed:
@@ -171,6 +178,20 @@ class Packages:
             told = NotPublished(error.code, error.message, context=context, hint=error.hint)
             self._store.index.remember_miss(kernel, asked, told)
             raise told from error
+
+    def _noted(self, kernel: Kernel, found: Iterator[Offer]) -> Iterator[Offer]:
+        """`found`; of a kernel that is held it is noted whether anybody publishes it."""
+        published = False
+        try:
+            for offer in found:
+                if not published:
+                    self._store.marks.say_published(kernel.key)
+                published = True
+                yield offer
+        except NotPublished as error:
+            if not published:
+                self._store.marks.say_gone(kernel.key, error.message)
+            raise
 
     def fetch(
         self,

@@ -27,6 +27,11 @@ class Reload:
         self._applies: list[tuple[frozenset[str], Apply]] = []
         self.on_change(_set_level, "log_level")
 
+    @property
+    def config(self) -> ServerConfig:
+        """What holds now."""
+        return self._config
+
     def on_change(self, apply: Apply, *names: str) -> None:
         """Have `apply` called with the new configuration when one of these values changes.
 

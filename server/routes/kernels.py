@@ -68,19 +68,19 @@ def _matching(store: Store, query: KernelsQuery, after: str) -> Iterator[Bundle]
 
 async def _kernel(request: web.Request) -> web.Response:
     """Show what is held of a kernel."""
-    return json_answer(await asyncio.to_thread(_find, request))
+    return json_answer(await asyncio.to_thread(find_kernel, request))
 
 
 async def _remove(request: web.Request) -> web.Response:
     """Remove a kernel and all that is held of it."""
-    bundle = await asyncio.to_thread(_find, request)
+    bundle = await asyncio.to_thread(find_kernel, request)
     await asyncio.to_thread(request.app[STORE].remove, bundle)
     return web.Response(status=204)
 
 
 async def _file(request: web.Request) -> web.StreamResponse:
     """Send one file of a kernel; only what its manifest names."""
-    bundle = await asyncio.to_thread(_find, request)
+    bundle = await asyncio.to_thread(find_kernel, request)
     name = request.match_info["path"]
     copy = bundle.usable_copy()
     files = (*bundle.files, copy.file) if copy else bundle.files
@@ -105,15 +105,17 @@ async def _file(request: web.Request) -> web.StreamResponse:
 
 async def _sources(request: web.Request) -> web.StreamResponse:
     """Send the source tree of a kernel as a tar stream of plain files."""
-    bundle = await asyncio.to_thread(_find, request)
+    bundle = await asyncio.to_thread(find_kernel, request)
     tree = bundle.first(FileRole.SOURCE_TREE)
     if tree is None:
         raise KernsymError("not-held", f"the sources of {bundle.kernel.key} are not held")
     response = web.StreamResponse(headers={"Content-Type": "application/x-tar"})
+    using = request.app[STORE].uses.using(bundle.kernel.key)
     async with request.app[LIMITS].large_answer(request):
-        await response.prepare(request)
-        async for piece in stream_tree(request.app[STORE].folder(bundle.kernel) / tree.path):
-            await response.write(piece)
+        with using:
+            await response.prepare(request)
+            async for piece in stream_tree(request.app[STORE].folder(bundle.kernel) / tree.path):
+                await response.write(piece)
     return response
 
 
@@ -126,7 +128,8 @@ def _modified(path: Path) -> float | None:
     return state.st_mtime if S_ISREG(state.st_mode) else None
 
 
-def _find(request: web.Request) -> Bundle:
+def find_kernel(request: web.Request) -> Bundle:
+    """The kernel that the path names.  Raises `NotIdentified` (`not-held`)."""
     store: Store = request.app[STORE]
     info = request.match_info
     key = f"{info['distro']}/{info['arch']}/{info['uname']}/{info['version']}"
@@ -137,7 +140,7 @@ def _find(request: web.Request) -> Bundle:
     return bundle
 
 
-_KERNEL = "/api/v1/kernels/{distro}/{arch}/{uname}/{version}"
+KERNEL_PATH = "/api/v1/kernels/{distro}/{arch}/{uname}/{version}"
 
 ROUTES = (
     Route(
@@ -149,7 +152,7 @@ ROUTES = (
     ),
     Route(
         method="GET",
-        path=_KERNEL,
+        path=KERNEL_PATH,
         handler=_kernel,
         role=TokenRole.READ,
         answers={200: Bundle},
@@ -157,15 +160,15 @@ ROUTES = (
     ),
     Route(
         method="DELETE",
-        path=_KERNEL,
+        path=KERNEL_PATH,
         handler=_remove,
         role=TokenRole.ADMIN,
         answers={204: None},
-        problems=("not-held",),
+        problems=("not-held", "pinned"),
     ),
     Route(
         method="GET",
-        path=_KERNEL + "/files/{path:.+}",
+        path=KERNEL_PATH + "/files/{path:.+}",
         handler=_file,
         role=TokenRole.READ,
         answers={200: Media(type="application/octet-stream")},
@@ -173,7 +176,7 @@ ROUTES = (
     ),
     Route(
         method="GET",
-        path=_KERNEL + "/sources",
+        path=KERNEL_PATH + "/sources",
         handler=_sources,
         role=TokenRole.READ,
         answers={200: Media(type="application/x-tar")},

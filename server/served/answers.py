@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from aiohttp import web
 
+from kernsym.cache.uses import Uses
 from kernsym.distros import KernsymError
 from kernsym.server.served.body import Body
 from kernsym.server.served.conditions import Verdict, allows_range, evaluate
@@ -24,10 +27,11 @@ class FileAnswers:
     """Answers bodies to GET and HEAD.
 
     `memory_bytes`: for small bodies that are hot.  `encoded_bytes`: on the disk, in `folder`, for
-    compressed forms.
+    compressed forms.  `uses`: of the kernels that are sent from.
     """
 
-    def __init__(self, folder: Path, *, memory_bytes: int, encoded_bytes: int) -> None:
+    def __init__(self, folder: Path, *, memory_bytes: int, encoded_bytes: int, uses: Uses) -> None:
+        self._uses = uses
         self._hot = HotBodies(memory_bytes)
         self._encoded = EncodedFiles(folder, encoded_bytes)
 
@@ -39,6 +43,8 @@ class FileAnswers:
 
         Raises `KernsymError` (`file-too-large` for the client, `not-held` when it has gone).
         """
+        if body.kernel:
+            self._uses.note(body.kernel)
         asked = request.headers
         _require_small_enough(asked.get("X-DEBUGINFOD-MAXSIZE", ""), body)
         range_header = asked.get("Range") if request.method == "GET" else None
@@ -56,8 +62,12 @@ class FileAnswers:
         if range_header is not None:
             spans = parse_ranges(range_header, body.size)
             if spans is not None:
-                return _part(body, spans)
+                return _part(body, spans, self._using(body))
         return await self._whole(request, body)
+
+    def _using(self, body: Body) -> AbstractContextManager[None]:
+        """Held while a body is sent, its kernel stays."""
+        return self._uses.using(body.kernel) if body.kernel else contextlib.nullcontext()
 
     async def _in_encoding(self, accepted: str, body: Body) -> Body:
         encoding = choose(accepted)
@@ -67,7 +77,10 @@ class FileAnswers:
         if request.method == "HEAD":
             return web.Response(headers={**body.headers, "Content-Length": str(body.size)})
         if body.size > MOST_EACH or body.coming:
-            return PartsAnswer(body, [Span(0, body.size)], status=200, headers=body.headers)
+            whole = [Span(0, body.size)]
+            return PartsAnswer(
+                body, whole, status=200, headers=body.headers, using=self._using(body)
+            )
         content = self._hot.get(body.etag)
         if content is None:
             content = bytearray(body.size)
@@ -81,7 +94,9 @@ class FileAnswers:
         return web.Response(body=content, headers=body.headers)
 
 
-def _part(body: Body, spans: tuple[Span, ...]) -> web.StreamResponse:
+def _part(
+    body: Body, spans: tuple[Span, ...], using: AbstractContextManager[None]
+) -> web.StreamResponse:
     """206 with the spans, 416 when there are none."""
     headers = body.headers.copy()
     if not spans:
@@ -94,7 +109,7 @@ def _part(body: Body, spans: tuple[Span, ...]) -> web.StreamResponse:
         headers["Content-Type"], parts = multipart(
             spans, body.size, secrets.token_hex(16), body.headers
         )
-    return PartsAnswer(body, parts, status=206, headers=headers)
+    return PartsAnswer(body, parts, status=206, headers=headers, using=using)
 
 
 def _require_small_enough(most: str, body: Body) -> None:

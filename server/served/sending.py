@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from aiohttp import web
@@ -19,7 +20,7 @@ _AT_ONCE = 1 << 20  # nobody holds up the others for longer
 
 
 class PartsAnswer(web.StreamResponse):
-    """Sends `parts`, each a span of `body` or bytes of its own.
+    """Sends `parts`, each a span of `body` or bytes of its own.  `using` is held meanwhile.
 
     Not aiohttp's FileResponse: that one sends a file `NAME.gz` that happens to lie beside NAME,
     knows no several ranges, takes an If-Range with an entity tag for none, and goes twice to a
@@ -33,11 +34,13 @@ class PartsAnswer(web.StreamResponse):
         *,
         status: int,
         headers: Mapping[str, str],
+        using: AbstractContextManager[None],
     ) -> None:
         super().__init__(status=status, headers=headers)
         self._content = body
         self._file = body.open()
         self._parts = parts
+        self._using = using
         self.content_length = sum(
             len(part) if isinstance(part, bytes) else part.size for part in parts
         )
@@ -45,7 +48,7 @@ class PartsAnswer(web.StreamResponse):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         if self.prepared:
             return await super().prepare(request)
-        with self._file:
+        with self._file, self._using:
             writer = await super().prepare(request)
             for part in self._parts:
                 if isinstance(part, bytes):

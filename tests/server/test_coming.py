@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from kernsym.cache.tree import Tree
+from kernsym.cache.uses import Uses
 from kernsym.distros import KernsymError, MemberKind, Refused
 from kernsym.server.jobs.coming import Coming
 from kernsym.server.served import FileAnswers
@@ -91,7 +93,12 @@ def tell(folder: Path, story: Story) -> None:
     async def run() -> None:
         unpacking = Unpacking(folder)
         unpacking.coming.package_is_right()
-        answers = FileAnswers(folder / "encoded", memory_bytes=1 << 20, encoded_bytes=1 << 30)
+        answers = FileAnswers(
+            folder / "encoded",
+            memory_bytes=1 << 20,
+            encoded_bytes=1 << 30,
+            uses=Uses(Tree(folder / "store")),
+        )
 
         async def answer(request: web.Request) -> web.StreamResponse:
             file = await unpacking.coming.find(BUILD_ID)

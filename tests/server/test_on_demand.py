@@ -155,10 +155,10 @@ def test_a_kernel_that_was_removed_comes_again(
 ) -> None:
     with serving(tmp_path, mirror) as server:
         wait_for_job(server, bring(server, "overlay"))
+        kernel = f"/api/v1/kernels/{KERNEL.key}"
         for build_id in (VMLINUX, modules["overlay"].build_id):
-            gone = server.ask(
-                f"/api/v1/kernels/{KERNEL.key}", method="DELETE", Authorization=BEARER
-            )
+            wait_for(lambda: server.ask(kernel).status == 200)  # vmlinux is given before that
+            gone = server.ask(kernel, method="DELETE", Authorization=BEARER)
             assert gone.status == 204
             before = mirror.hits[DEBUG_PACKAGE]
             with ThreadPoolExecutor(6) as pool:
