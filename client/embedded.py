@@ -24,12 +24,22 @@ _STOP_SECONDS = 5.0
 
 @contextlib.contextmanager
 def embedded_server(
-    store: Path, *, config: Path | None = None, offline: bool = False, verbose: bool = False
+    store: Path,
+    *,
+    config: Path | None = None,
+    offline: bool = False,
+    verbose: bool = False,
+    packages: Path | None = None,
 ) -> Iterator[ServerApi]:
-    """Start a server on `store`, stop it at the end.  Raises `KernsymError` (`embedded-failed`)."""
+    """Start a server on `store`, stop it at the end; `packages`: a folder where it looks first.
+
+    Raises `KernsymError` (`embedded-failed`).
+    """
     command = [sys.executable, "-m", "kernsym.server", "--embedded", "--store", str(store)]
     if config is not None:
         command += ["--config", str(config)]
+    if packages is not None:
+        command += ["--packages", str(packages)]
     if offline:
         command.append("--offline")
     token = secrets.token_urlsafe(24)

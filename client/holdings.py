@@ -18,9 +18,10 @@ from kernsym.distros import Fingerprint, KernsymError, distro_of, normalise_modu
 
 
 @contextlib.contextmanager
-def open_holdings(settings: Settings) -> Iterator[Holdings]:
-    """The holdings of this machine, with the server that the settings name or an embedded one."""
-    with contextlib.closing(Store(settings.store_folder())) as store, settings.api() as api:
+def open_holdings(settings: Settings, packages: Path | None = None) -> Iterator[Holdings]:
+    """The holdings of this machine, with the server that the settings name or an embedded one,
+    which looks for packages in the folder `packages` first."""
+    with contextlib.closing(Store(settings.store_folder())) as store, settings.api(packages) as api:
         yield Holdings(
             api=api,
             store=store,

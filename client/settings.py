@@ -89,8 +89,9 @@ class Settings:
         return Reporter(quiet=self.quiet, verbose=self.verbose, moving=not self.no_progress)
 
     @contextmanager
-    def api(self) -> Iterator[ServerApi]:
-        """The server that was named, or an embedded one for as long as the context lasts."""
+    def api(self, packages: Path | None = None) -> Iterator[ServerApi]:
+        """The server that was named, or an embedded one for as long as the context lasts, which
+        looks into the folder `packages` first."""
         from kernsym.client.server_api import ServerApi
 
         if url := self.server_url():
@@ -105,5 +106,6 @@ class Settings:
             config=self.config_file(),
             offline=self.offline,
             verbose=self.verbose,
+            packages=packages,
         ) as api:
             yield api

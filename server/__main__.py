@@ -17,7 +17,7 @@ import msgspec
 from kernsym.cache import read_config, store_folder
 from kernsym.distros import KernsymError
 from kernsym.server.app import build_app
-from kernsym.server.config import ServerConfig, server_config
+from kernsym.server.config import ServerConfig, asking_first, server_config
 from kernsym.server.process.listening import allow_many_files, listening_sockets, url_of
 from kernsym.server.process.processes import run_server
 from kernsym.server.process.serving import serve, stop_at
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", metavar="HOST:PORT", help="[127.0.0.1:8002]")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that answer [1]")
     parser.add_argument("--offline", action="store_true", help="ask no source of packages")
+    parser.add_argument("--packages", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", "--verbose", action="store_true")
     return parser
@@ -93,6 +94,8 @@ async def _embedded(arguments: argparse.Namespace) -> None:
         tls_key=None,
     )
     config = replace(config, tokens_file=None, token_for_reads=True, options=alone)
+    if arguments.packages is not None:
+        config = asking_first(config, arguments.packages)
     stopped = asyncio.Event()
     stop_at(stopped, signal.SIGTERM)
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stopped.set)

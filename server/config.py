@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -176,6 +176,18 @@ def server_config(
         limits=read_limits(table),
         options=options,
     )
+
+
+def asking_first(config: ServerConfig, folder: Path) -> ServerConfig:
+    """The configuration with a folder of packages, of any distribution, before its sources."""
+    source = Source(
+        distro="*",
+        kind="directory",
+        url=folder.absolute().as_uri(),
+        signature="if-present",
+        origin=CONFIGURED,
+    )
+    return replace(config, sources=(source, *config.sources))
 
 
 def split_listen(text: str) -> tuple[str, int]:

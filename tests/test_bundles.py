@@ -22,7 +22,7 @@ from kernsym.cache import Store
 from kernsym.cache.kbundle import pack
 from kernsym.distros import Refused
 from kernsym.server.bring.carried import take_in
-from tests.conftest import KERNEL, WORLD, Kernsym, write_config
+from tests.conftest import DEBUG_PACKAGE, KERNEL, SOURCE_PACKAGE, WORLD, Kernsym, write_config
 from tests.live_server import TOKEN, live_server
 from tests.story import COMMANDS, VMCORE, assert_everything_is_there
 from tests.upstream import UpstreamServer
@@ -98,6 +98,19 @@ def test_standard_tools_read_it(packed: Path, tmp_path: Path) -> None:
     subprocess.run(["tar", "--zstd", "-xf", packed, "-C", into], check=True)
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], check=True, cwd=into)
     assert next(into.glob("kernels/*/*/*/*/root/usr/lib/debug/boot/vmlinux-*")).is_file()
+
+
+def test_packages_in_hand_are_taken_in(far_away: Kernsym, tmp_path: Path) -> None:
+    stick = tmp_path / "a stick"
+    stick.mkdir()
+    for path in (DEBUG_PACKAGE, SOURCE_PACKAGE):
+        shutil.copy(f"{WORLD}/repo{path}", stick)
+    done = far_away("import", *sorted(stick.iterdir()))
+    assert f"held       {KERNEL.key}  0 modules, sources" in done.stderr
+    shutil.rmtree(stick)  # the modules come from the copy in the store
+    assert_everything_is_there(far_away("crash", VMCORE, text=COMMANDS).stdout)
+    refused = far_away("import", VMCORE.with_name("notes.deb"), status=2)
+    assert "error[no-kernel-package]" in refused.stderr
 
 
 @pytest.mark.parametrize("settings", ["", "workers = 2"])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kernsym.cache.kbundle import Contents
 
 _PIECE = 1 << 20
+_PACKAGES = (".rpm", ".deb", ".ddeb")
 _BESIDE = (FileRole.MODULE, FileRole.SOURCE_TREE)  # what one may do without
 
 
@@ -170,7 +171,24 @@ def import_(settings: Settings, files: tuple[Path, ...], signed_by: Path | None)
 
     Every file is compared with its digest, and each vmlinux and module with the kernel that it is
     said to be of.  Interrupted, the same command goes on where it was.
+
+    FILEs that are packages (.rpm, .deb, .ddeb) are taken in as if a source had published them;
+    name those that belong together at once.
     """
+    packages = [file for file in files if file.suffix in _PACKAGES]
+    if packages:
+        from kernsym.client.packages_in_hand import take_in
+
+        if signed_by is not None:
+            raise click.UsageError("--signed-by is of bundles; packages carry their own signatures")
+        for bundle in take_in(settings, packages):
+            _tell(settings, "held", bundle)
+    _import_bundles(settings, [file for file in files if file not in packages], signed_by)
+
+
+def _import_bundles(settings: Settings, files: list[Path], signed_by: Path | None) -> None:
+    if not files:
+        return
     reporter = settings.reporter()
     with settings.api() as api:
         for file in files:

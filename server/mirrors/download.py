@@ -187,9 +187,9 @@ class _Download:
 
 
 def _in_place(ref: PackageRef, target: Path) -> Path | None:
-    if is_file_url(ref.url):
-        return file_path(ref.url)
-    return target if target.is_file() else None
+    if target.is_file():  # of a file:// source: it was taken in, and may have gone there
+        return target
+    return file_path(ref.url) if is_file_url(ref.url) else None
 
 
 def _take_in_place(
