@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -40,11 +41,10 @@ def rows_of_packages(
     unpacking.measure(table, package, rows)
     if rows & (served.ROWS - {"5"}):
         folder = kept / "deb"
-        folder.mkdir(parents=True, exist_ok=True)
-        link = folder / package.path.name
-        if not link.exists():
-            link.symlink_to(package.path)
-        contest = served.Contest(folder, kept / "served-deb")
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            _link(package.path, folder / package.path.name)
+        contest = served.Contest("debian", folder, kept / "served-deb")
         served.measure(table, package, build_ids(package, table.runs + 1), contest, rows)
     if not rows & _OF_RPMS:
         return
@@ -52,8 +52,16 @@ def rows_of_packages(
         if rows & rpms.ROWS:
             rpms.measure(table, title, rpm)
         if "5" in rows:
-            contest = served.Contest(rpm.parent, kept / f"served-{rpm.parents[2].name}")
+            contest = served.Contest("fedora", rpm.parent, kept / f"served-{rpm.parents[2].name}")
             served.measure_rpm(table, title, build_ids(open_rpm(rpm), table.runs + 1), contest)
+
+
+def _link(path: Path, target: Path) -> None:
+    """The same file a second time, for servers of all that lies in a folder."""
+    try:
+        target.hardlink_to(path)
+    except OSError:  # on another file system
+        shutil.copyfile(path, target)
 
 
 def main() -> None:

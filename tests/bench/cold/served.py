@@ -28,7 +28,7 @@ from tests.processes import wait_for
 ROWS = {"4", "5", "6", "healthz"}
 _SOURCE = """
 [[source]]
-distro = "*"
+distro = "{distro}"
 kind = "directory"
 url = "{folder}"
 signature = "skip"
@@ -38,15 +38,15 @@ _PAUSE = 0.01  # seconds between two questions to /healthz
 
 
 class Contest:
-    """Our server and, where it is installed, debuginfod on the package that lies in `folder`, with
-    what they know of it in `work`."""
+    """Our server and, where it is installed, debuginfod on the package that lies in `folder`, one
+    of a distribution; with what they know of it in `work`."""
 
-    def __init__(self, folder: Path, work: Path) -> None:
+    def __init__(self, distro: str, folder: Path, work: Path) -> None:
         self._folder = folder
         self._work = work
         self._store = work / "store"
         self._fresh = work / "looked-through"
-        self._sources = _SOURCE.format(folder=folder.as_uri())
+        self._sources = _SOURCE.format(distro=distro, folder=folder.as_uri())
         work.mkdir(parents=True, exist_ok=True)
         if not self._fresh.exists():
             self._look_through()
