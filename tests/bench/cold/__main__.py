@@ -49,7 +49,9 @@ def rows_of_packages(
     if not rows & _OF_RPMS:
         return
     for title, rpm in rpms.made(package, kept / "rpms", rpm_bytes).items():
-        if rows & rpms.ROWS:
+        if "5-index" in rows:
+            rpms.measure_index(table, title, rpm)
+        if "9" in rows:
             rpms.measure(table, title, rpm)
         if "5" in rows:
             contest = served.Contest("fedora", rpm.parent, kept / f"served-{rpm.parents[2].name}")

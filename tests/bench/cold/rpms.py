@@ -1,4 +1,4 @@
-"""Row 9: all files out of RPMs, one for each way of packing, made of the .deb's files."""
+"""Rows 5, in part, and 9: files out of RPMs, one for each way of packing, made of the .deb's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.cold.inputs import KernelPackage
 from tests.bench.cold.table import Table, Way, ratio
 from tests.bench.cold.unpacking import kernsym
 
-ROWS = {"9"}
+ROWS = {"9", "5-index"}
 
 
 def made(package: KernelPackage, folder: Path, most_bytes: int) -> dict[str, Path]:
@@ -30,7 +30,7 @@ def made(package: KernelPackage, folder: Path, most_bytes: int) -> dict[str, Pat
 
 
 def measure(table: Table, title: str, rpm: Path) -> None:
-    """The row of one RPM."""
+    """All files of one RPM."""
     quoted = shlex.quote(str(rpm))
     cpio = f"rpm2cpio {quoted} | (cd {{into}} && cpio -idm --quiet)"
     ways = [
@@ -42,3 +42,15 @@ def measure(table: Table, title: str, rpm: Path) -> None:
     for other, goal in (("bsdtar -x", 1.2), ("rpm2cpio | cpio", 1)):
         what = f"all files of the RPM ({title}): wall beside {other}"
         table.at_most("9", what, ratio(took, "kernsym", other), goal, "x")
+
+
+def measure_index(table: Table, title: str, rpm: Path) -> None:
+    """What it costs the first pass that it leaves an index, or the archive packed again."""
+    ways = [
+        kernsym(rpm, "vmlinux", "--index", "INTO/index", title="with an index"),
+        kernsym(rpm, "vmlinux", title="without"),
+    ]
+    took = table.compare(f"5. the first file of the RPM ({title})", ways)
+    for of in ("wall", "cpu"):
+        cost = ratio(took, "with an index", "without", of)
+        table.at_most("5", f"leaving an index of the RPM ({title}): {of}", cost, 1.15, "x")

@@ -1,13 +1,14 @@
 """Unpacks `vmlinux`, modules by their names or `all` of a package, as a server does.
 
-    python tests/bench/cold/unpacker.py PACKAGE INTO NAME,... [URL]
+    python tests/bench/cold/unpacker.py PACKAGE INTO NAME,... [--url URL] [--index FILE]
 
-With a URL the package is downloaded to PACKAGE meanwhile; the name `none` only downloads.  Prints
-the seconds that it took and the peak memory in KiB.
+With a URL the package is downloaded to PACKAGE meanwhile; the name `none` only downloads.  With
+FILE the pass leaves an index there.  Prints the seconds that it took and the peak memory in KiB.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import time
@@ -28,8 +29,9 @@ LAYOUT = Layout(
 class Unpacker:
     """Unpacks what is named; `build_ids` by name of what came, `left`: what has not come yet."""
 
-    def __init__(self, into: Path, names: set[str]) -> None:
+    def __init__(self, into: Path, names: set[str], index: Path | None = None) -> None:
         self._into = into
+        self._index = index
         self._everything = names == {"all"}
         self.left = set() if self._everything else set(names)
         self.build_ids: dict[str, str] = {}
@@ -42,6 +44,7 @@ class Unpacker:
             self._into,
             self._came,
             stop=lambda: not self._everything and not self.left,
+            index=self._index,
         )
 
     def _came(self, file: ExtractedFile) -> None:
@@ -80,15 +83,23 @@ def from_disk(package: Path, unpacker: Unpacker) -> None:
 
 
 def main() -> None:
-    package, into, names = Path(sys.argv[1]), Path(sys.argv[2]), set(sys.argv[3].split(","))
-    unpacker = None if names == {"none"} else Unpacker(into, names)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("package", type=Path)
+    parser.add_argument("into", type=Path)
+    parser.add_argument("names", type=lambda text: set(text.split(",")))
+    parser.add_argument("--url")
+    parser.add_argument("--index", type=Path)
+    options = parser.parse_args()
+    unpacker = None
+    if options.names != {"none"}:
+        unpacker = Unpacker(options.into, options.names, options.index)
     begun = time.perf_counter()
-    if len(sys.argv) > 4:
+    if options.url:
         import asyncio
 
-        asyncio.run(from_mirror(package, sys.argv[4], into, unpacker))
+        asyncio.run(from_mirror(options.package, options.url, options.into, unpacker))
     elif unpacker is not None:
-        from_disk(package, unpacker)
+        from_disk(options.package, unpacker)
     seconds = time.perf_counter() - begun
     if unpacker is not None and unpacker.left:
         sys.exit(f"not found: {unpacker.left}")

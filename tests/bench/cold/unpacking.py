@@ -29,10 +29,10 @@ def measure(table: Table, package: KernelPackage, rows: set[str]) -> None:
         _download_and_unpack(table, package)
 
 
-def kernsym(package: Path, names: str, *url: str, title: str = "kernsym") -> Way:
-    """Unpacks `names` of a package, as unpacker.py has it."""
-    words = [sys.executable, str(_UNPACKER), str(package), "INTO", names, *url]
-    command = shlex.join(words).replace("{", "{{").replace("}", "}}").replace("INTO", "{into}", 1)
+def kernsym(package: Path, names: str, *options: str, title: str = "kernsym") -> Way:
+    """Unpacks `names` of a package, as unpacker.py has it; INTO in its options is the folder."""
+    words = [sys.executable, str(_UNPACKER), str(package), "INTO", names, *options]
+    command = shlex.join(words).replace("{", "{{").replace("}", "}}").replace("INTO", "{into}")
     return Way(title=title, command=command, own=True)
 
 
@@ -74,8 +74,8 @@ def _download_and_unpack(table: Table, package: KernelPackage) -> None:
         server.rate = _RATE
         url = f"{server.url}/{package.path.name}"
         ways = [
-            kernsym(copy, "all", url),
-            kernsym(copy, "none", url, title="download alone"),
+            kernsym(copy, "all", "--url", url),
+            kernsym(copy, "none", "--url", url, title="download alone"),
             kernsym(package.path, "all", title="unpack alone"),
         ]
         took = table.compare(
