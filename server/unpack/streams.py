@@ -12,7 +12,7 @@ from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.deb import Payload, corrupt
 
 _MOST_MEMORY = 256 << 20  # of a decoder; `xz -9` takes 65 MiB
-_INPUT = 1 << 18
+_INPUT = 1 << 16  # bytes: what they become mostly fits into a piece, so that nothing waits inside
 _PIECE = 1 << 20
 
 
