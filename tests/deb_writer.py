@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import lzma
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import zstandard
 
@@ -29,10 +30,16 @@ def deb(
 ) -> bytes:
     """A package whose payload holds `members`: (path, content), or a TarInfo without content.
 
-    `pack` compresses otherwise than usual for the suffix; `listed` are the paths in `md5sums`.
+    `pack` compresses otherwise than usual for the suffix; `listed` are the paths in `md5sums`, with
+    zeros where the contents are not given.
     """
     control: list[Member] = [("./control", b"Package: linux-image-dbg\n")]
-    if lines := "".join(f"{0:032x}  {path}\n" for path in listed):
+    contents = listed if isinstance(listed, Mapping) else {}
+    digests = {
+        path: hashlib.md5(contents[path]).hexdigest() if path in contents else f"{0:032x}"
+        for path in listed
+    }
+    if lines := "".join(f"{digest}  {path}\n" for path, digest in digests.items()):
         control.append(("./md5sums", lines.encode()))
     pack = pack or COMPRESSIONS[suffix]
     return ar(

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import posixpath
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ _INT32, _STRING, _BIN, _STRINGS = 4, 6, 7, 8
 Value = int | str | bytes | list[str] | tuple[int, ...]
 
 NAME, ARCH, COMPRESSOR, PAYLOAD_DIGEST, LONG_FILE_SIZES = 1000, 1022, 1125, 5092, 5008
+FILE_SIZES, FILE_MODES, FILE_DIGESTS, FILE_FLAGS = 1028, 1030, 1035, 1037
+FILE_DEVICES, FILE_INODES, FOLDER_OF, BASENAMES, FOLDERS = 1095, 1096, 1116, 1117, 1118
+DIGEST_ALGORITHM = 5011
 DSA_HEADER, RSA_HEADER, SHA1_HEADER, SHA256_HEADER = 267, 268, 269, 273
 RSA_ALL, DSA_ALL = 1002, 1005
 
@@ -66,6 +70,30 @@ def rpm(
     signatures = _header(digests | sign(header) | sign_all(header + payload))
     lead = struct.pack(">4sBBhh66shh16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"kernel", 1, 5)
     return lead + signatures + b"\0" * (-len(signatures) % 8) + header + payload
+
+
+def file_tags(members: Iterable[tuple[str, bytes] | CpioFile]) -> dict[int, Value]:
+    """What a header tells of the files: names, sizes, modes, inodes, SHA-256 digests."""
+    files = [
+        each if isinstance(each, CpioFile) else CpioFile(path=each[0], content=each[1])
+        for each in members
+    ]
+    folders = sorted({posixpath.dirname(file.path.removeprefix(".")) + "/" for file in files})
+    of = (folders.index(posixpath.dirname(file.path.removeprefix(".")) + "/") for file in files)
+    contents = {file.inode: file.content for file in files if file.inode}  # the last has it
+    return {
+        FILE_SIZES: tuple(len(contents.get(file.inode, file.content)) for file in files),
+        FILE_MODES: tuple(file.mode for file in files),
+        FILE_DIGESTS: [
+            hashlib.sha256(contents.get(file.inode, file.content)).hexdigest() for file in files
+        ],
+        FILE_INODES: tuple(file.inode or number for number, file in enumerate(files, 1)),
+        FILE_DEVICES: (1,) * len(files),
+        FOLDER_OF: tuple(of),
+        BASENAMES: [posixpath.basename(file.path) for file in files],
+        FOLDERS: folders,
+        DIGEST_ALGORITHM: 8,
+    }
 
 
 def _header(tags: dict[int, Value]) -> bytes:

@@ -29,7 +29,8 @@ _FRAME_HEADER = struct.Struct("<II")
 _END = struct.Struct("<32sI8s")  # of the file
 _MARK = b"kernsym1"
 _BEGINNING = 1 << 20  # bytes of a package that tell it from others: in them are its own digests
-_MOST_BYTES = 64 << 20  # of an index; one of 4,000 members has half a MB
+_MOST_BYTES = 64 << 20  # of an index, half a MB for 4,000 members; and of what is kept at once
+_MOST_OF_ALL = 1 << 50  # bytes, of any place in a package
 _LEAST_ROOM = 2 << 30  # bytes that stay free on the disk
 
 
@@ -69,11 +70,13 @@ class OpenIndex:
 
     def read(self, offset: int, packed: int, most: int) -> bytes:
         """As `ReadKept`.  Raises `Misplaced` for what is not as it was written."""
-        data = os.pread(self._descriptor, packed, offset)
+        if max(packed, most) > _MOST_BYTES:
+            raise Misplaced
         try:
+            data = os.pread(self._descriptor, packed, offset)
             if zstandard.get_frame_parameters(data).content_size <= most:
                 return zstandard.ZstdDecompressor().decompress(data)
-        except zstandard.ZstdError as error:
+        except (zstandard.ZstdError, OSError) as error:
             raise Misplaced from error
         raise Misplaced
 
@@ -111,15 +114,18 @@ def _read(descriptor: int) -> Index | None:
 
 
 def _is_sound(index: Index) -> bool:
-    """Whether members, points and frames follow each other."""
+    """Whether members, points and frames follow each other, and all numbers can be right."""
+    numbers = {number for each in (*index.points, *index.frames) for number in each}
     places = [member.position for member in index.members]
-    points = [point.position for point in index.points]
-    end = 0
-    for frame in index.frames:
-        if frame.position != end or frame.size <= 0:
-            return False
-        end += frame.size
-    return places == sorted(places) and points == sorted(points) and min([0, *places, *points]) == 0
+    points = [0, *(point.position for point in index.points)]
+    starts = [frame.position for frame in index.frames]
+    ends = [frame.position + frame.size for frame in index.frames]
+    return (
+        all(0 <= number < _MOST_OF_ALL for number in (*numbers, *places))
+        and all(places[at] < places[at + 1] for at in range(len(places) - 1))
+        and all(points[at] < points[at + 1] for at in range(len(points) - 1))
+        and starts == [0, *ends][: len(starts)]
+    )
 
 
 class IndexFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -23,9 +24,10 @@ from kernsym.server.unpack.member_file import (
     write_member,
 )
 from kernsym.server.unpack.members import safe_files
-from kernsym.server.unpack.whereabouts import Whereabouts, find_whereabouts
+from kernsym.server.unpack.whereabouts import ListedDigest, Whereabouts, find_whereabouts
 
 _CORRUPT = "package-corrupt"
+_BLOCK = 1 << 20
 
 Run = dict[str, Member]  # members by their paths in the package, near each other
 
@@ -153,9 +155,30 @@ def _read(
     with found.open_before(first, stop, together=together) as archive:
         for entry, path in safe_files(archive, allowance):
             if path in left:
-                yield write_member(left.pop(path), archive, entry, into, allowance)
+                member = left.pop(path)
+                file = write_member(member, archive, entry, into, allowance)
+                if member.packing is None and path in found.digests:
+                    _require(found.digests[path], file, into.folder / file.path)
+                yield file
             if not left:
                 return
             if found.rank.get(path, 0) > found.rank[last]:
                 break
     raise Misplaced
+
+
+def _require(listed: ListedDigest, file: ExtractedFile, place: Path) -> None:
+    """Raises `Misplaced` for a file that is not the one that the package lists; it is gone then."""
+    algorithm, digest = listed
+    found = file.sha256 if algorithm == "sha256" else _digest_of(place, algorithm)
+    if found != digest:
+        place.unlink(missing_ok=True)
+        raise Misplaced
+
+
+def _digest_of(place: Path, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with place.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

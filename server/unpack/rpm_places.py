@@ -1,13 +1,13 @@
-"""Where the files of an .rpm begin in its cpio archive, as its header tells their names and sizes.
+"""What the header of an .rpm tells of its files: their digests, and, because rpm packs them in the
+header's order, where each begins in the cpio archive.
 
-rpm packs them in the header's order.  It is a claim: who finds no such file at its place has to
-read the archive through.
+A place is a claim: who finds no such file there has to read the archive through.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from kernsym.distros import Refused
 from kernsym.server.mirrors.growing import ByteSource
@@ -18,6 +18,8 @@ from kernsym.server.unpack.rpm_header import read_header
 _NAMES, _FOLDERS, _FOLDER_OF = "basenames", "dirnames", "dirindexes"
 _SIZES, _MODES, _FLAGS = "filesizes", "filemodes", "fileflags"
 _DEVICES, _INODES = "filedevices", "fileinodes"
+_DIGESTS, _ALGORITHM = "filemd5s", "filedigestalgo"  # MD5 alone in old ones
+_HASHES = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512"}  # as OpenPGP counts them
 _GHOST = 1 << 6  # of flags: not in the archive
 _CPIO_HEADER = 110  # bytes of the `newc` format, before the name
 _PADDING = 4
@@ -32,28 +34,53 @@ def member_places(package: ByteSource) -> dict[str, int] | None:
     count = len(names)
     if not count or any(len(each) != count for each in (folder_of, sizes, modes)):
         return None
-    flags = _numbers(tags, _FLAGS) or (0,) * count
-    links = list(zip(_numbers(tags, _DEVICES), _numbers(tags, _INODES), strict=False))
-    last = {inode: at for at, inode in enumerate(links)}  # of hard links it has the content
     places: dict[str, int] = {}
     position = 0
-    for at, (name, folder, size, mode) in enumerate(
-        zip(names, folder_of, sizes, modes, strict=True)
-    ):
-        if at < len(flags) and flags[at] & _GHOST:
-            continue
-        if not 0 <= folder < len(folders):
+    for at, has_content in _order(tags, modes):
+        if not 0 <= folder_of[at] < len(folders):
             return None
-        path = folders[folder] + name
-        is_file = stat.S_ISREG(mode)
-        is_empty = not is_file and not stat.S_ISLNK(mode)
-        if is_empty or (is_file and at < len(links) and last[links[at]] != at):
-            size = 0
-        if is_file and size:
+        path = folders[folder_of[at]] + names[at]
+        size = sizes[at] if has_content else 0
+        if size and stat.S_ISREG(modes[at]):
             places[_inside(path)] = position
         position = _after(position + _CPIO_HEADER, len(b"." + path) + 1)
         position = _after(position, size)
     return places
+
+
+def _order(tags: Mapping[str | int, object], modes: Sequence[int]) -> Iterator[tuple[int, bool]]:
+    """The files as they are packed, by their numbers in the header, and whether each has content:
+    hard links come behind all others, those of one file together, of which the last has it."""
+    flags = _numbers(tags, _FLAGS)
+    linked: dict[tuple[int, int], list[int]] = {}
+    inodes = list(zip(_numbers(tags, _DEVICES), _numbers(tags, _INODES), strict=False))
+    packed = [at for at in range(len(modes)) if at >= len(flags) or not flags[at] & _GHOST]
+    for at in packed:
+        if at < len(inodes) and stat.S_ISREG(modes[at]):
+            linked.setdefault(inodes[at], []).append(at)
+    several = [links for links in linked.values() if len(links) > 1]
+    behind = {at for links in several for at in links}
+    for at in packed:
+        if at not in behind:
+            yield at, stat.S_ISREG(modes[at]) or stat.S_ISLNK(modes[at])
+    for links in several:
+        yield from ((at, at == links[-1]) for at in links)
+
+
+def file_digests(package: ByteSource) -> dict[str, tuple[str, str]]:
+    """The digests of the files, in hex, each with hashlib's name of the algorithm; empty where the
+    header does not tell.  Raises as `member_places`."""
+    tags = read_header(package).tags
+    names, folders = _texts(tags, _NAMES), _texts(tags, _FOLDERS)
+    folder_of, digests = _numbers(tags, _FOLDER_OF), _texts(tags, _DIGESTS)
+    name_of_hash = _HASHES.get(next(iter(_numbers(tags, _ALGORITHM)), 1))
+    if name_of_hash is None:
+        return {}
+    return {
+        _inside(folders[folder] + name): (name_of_hash, digest.decode("ascii", "replace"))
+        for name, folder, digest in zip(names, folder_of, digests, strict=False)
+        if digest and 0 <= folder < len(folders)
+    }
 
 
 def _after(position: int, size: int) -> int:

@@ -57,6 +57,7 @@ class SortedTar:
         self.paths = tuple(sorted(paths, key=lambda path: path.split("/")))
         self.rank = {path: rank for rank, path in enumerate(self.paths)}
         self.files_of_an_entrance = max(1, len(self.paths) // len(entrances.blocks))
+        self.digests: dict[str, tuple[str, str]] = {}  # blocks have their own
         self._entrances = entrances
         self._starts = entrances.starts
         self._landmarks = [Landmark(-1, 0)]

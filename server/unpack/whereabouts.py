@@ -18,12 +18,15 @@ from kernsym.server.unpack.archive import Archive
 from kernsym.server.unpack.blocks import find_entrances
 from kernsym.server.unpack.deb import Payload
 from kernsym.server.unpack.entrances import Entrances, open_at
+from kernsym.server.unpack.file_list import listed_files
 from kernsym.server.unpack.index_file import OpenIndex
 from kernsym.server.unpack.payload import find_payload
 from kernsym.server.unpack.points import PointEntrances
 from kernsym.server.unpack.repack import RepackEntrances
-from kernsym.server.unpack.rpm_places import member_places
+from kernsym.server.unpack.rpm_places import file_digests, member_places
 from kernsym.server.unpack.sorted_tar import open_sorted_tar
+
+ListedDigest = tuple[str, str]
 
 
 class Whereabouts(Protocol):
@@ -32,7 +35,8 @@ class Whereabouts(Protocol):
 
     `paths`: of all files, in the order in which they should lie in the archive, and the `rank` of
     each.  `threads`: how many may unpack at once.  `files_of_an_entrance`: how many lie between
-    two places where unpacking can begin, on average; at least one.
+    two places where unpacking can begin, on average; at least one.  `digests`: what files have to
+    have, with hashlib's name of the algorithm, where what finds them could be wrong.
 
     Nothing is taken for granted: a file that is not where it should be is `Misplaced`.
     """
@@ -49,6 +53,9 @@ class Whereabouts(Protocol):
     @property
     def files_of_an_entrance(self) -> int: ...
 
+    @property
+    def digests(self) -> Mapping[str, ListedDigest]: ...
+
     def open_before(
         self, path: str, stop: Callable[[], bool], *, together: bool
     ) -> AbstractContextManager[Archive]:
@@ -63,12 +70,19 @@ class Whereabouts(Protocol):
 class Placed:
     """Files whose places in the archive are known, in bytes from its beginning: `Whereabouts`."""
 
-    def __init__(self, entrances: Entrances, places: Mapping[str, int], format_name: str) -> None:
+    def __init__(
+        self,
+        entrances: Entrances,
+        places: Mapping[str, int],
+        format_name: str,
+        digests: Mapping[str, ListedDigest],
+    ) -> None:
         self.paths = tuple(sorted(places, key=lambda path: places[path]))
         self.rank = {path: rank for rank, path in enumerate(self.paths)}
         self.threads = entrances.threads
         self.files_of_an_entrance = max(1, len(self.paths) // len(entrances.starts))
         self._entrances = entrances
+        self.digests = digests
         self._places = places
         self._format = format_name
 
@@ -104,7 +118,16 @@ def _indexed(package: ByteSource, index: OpenIndex) -> Whereabouts | None:
         member.path.decode("utf-8", "surrogateescape"): member.position
         for member in index.index.members
     }
-    return Placed(entrances, places, payload.format) if entrances and places else None
+    if entrances is None or not places:
+        return None
+    return Placed(entrances, places, payload.format, _digests(package, payload))
+
+
+def _digests(package: ByteSource, payload: Payload) -> Mapping[str, ListedDigest]:
+    """As the package itself lists them."""
+    if payload.format == "cpio":
+        return file_digests(package)
+    return {path: ("md5", digest) for path, digest in listed_files(package).items()}
 
 
 def _entrances(package: ByteSource, payload: Payload, index: OpenIndex) -> Entrances | None:
@@ -122,4 +145,6 @@ def _computed(package: ByteSource) -> Whereabouts | None:
         return None
     entrances = find_entrances(package, payload)
     places = member_places(package) if entrances else None
-    return Placed(entrances, places, payload.format) if entrances and places else None
+    if entrances is None or not places:
+        return None
+    return Placed(entrances, places, payload.format, file_digests(package))

@@ -18,6 +18,7 @@ from kernsym.distros import CouldNotFindOut, KernsymError, Refused
 from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import Pass, extract
 from kernsym.server.unpack.rpm_header import read_header
+from kernsym.server.unpack.rpm_places import member_places
 from tests.elf_writer import BUILD_ID, vmlinux
 from tests.rpm_writer import COMPRESSIONS, LONG_FILE_SIZES, CpioFile, cpio, rpm
 from tests.server.unpacking import (
@@ -208,3 +209,7 @@ def test_unpacks_what_rpmbuild_packs(tmp_path: Path) -> None:
     got = {path: (into / path).read_bytes() for path in written(into)}
     assert got == {path: (other / path).read_bytes() for path in got}
     assert EXT4 in got.values() and VMLINUX in got and len(got) == 4
+    places = member_places(Bytes(package.read_bytes()))
+    assert places is not None and set(places) >= set(got)
+    for path, position in places.items():
+        assert archive[position + 110 :].partition(b"\0")[0] == f"./{path}".encode()
