@@ -25,7 +25,8 @@ def list_modules(
     index: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, str] | None:
-    """The names of all modules by their build IDs; None when `stop` ended the pass.
+    """The names of all modules by their build IDs; None when `stop` ended the pass, which is made
+    with one thread.
 
     They are in the `index`, if an earlier pass left one; else this one leaves it there, so the
     package has to be one that was checked.
@@ -42,7 +43,7 @@ def list_modules(
     try:
         with (
             making_index(index, package) as maker,
-            open_payload(package, stop, allowance, maker) as archive,
+            open_payload(package, stop, allowance, maker, gently=True) as archive,
         ):
             for entry, path in safe_files(archive, allowance):
                 found = _build_ids(archive, entry, layout, path, allowance, vmlinux=vmlinux)

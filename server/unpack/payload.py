@@ -31,14 +31,18 @@ def open_payload(
     stop: Callable[[], bool],
     allowance: Allowance,
     maker: IndexMaker | None = None,
+    *,
+    gently: bool = False,
 ) -> Iterator[Archive]:
     """The packed files of a package.  `stop` is asked at every read and ends it with `Stopped`.
-    `maker` sees what goes by.
+    `maker` sees what goes by.  `gently`: with one thread, and little memory where the package keeps
+    its readers waiting.
 
     Raises `Refused` (`package-corrupt`, `package-kind-unknown`), and what kept the package from
     coming.
     """
-    with _opened(package, find_payload(package), stop, allowance, maker) as archive:
+    payload = find_payload(package)
+    with _opened(package, payload, stop, allowance, maker, gently=gently) as archive:
         yield archive
 
 
@@ -68,9 +72,11 @@ def _opened(
     stop: Callable[[], bool],
     allowance: Allowance,
     maker: IndexMaker | None = None,
+    *,
+    gently: bool = False,
 ) -> Iterator[Archive]:
     package = _Counted(package, payload.offset, allowance)
-    with _unpacked(package, payload, maker) as pieces:
+    with _unpacked(package, payload, maker, gently=gently) as pieces:
         feed = _watched(stop, allowance, pieces)
         with open_archive(feed, format_name=payload.format, filter_name="none") as archive:
             yield archive
@@ -80,7 +86,7 @@ def _opened(
 
 @contextlib.contextmanager
 def _unpacked(
-    package: ByteSource, payload: Payload, maker: IndexMaker | None
+    package: ByteSource, payload: Payload, maker: IndexMaker | None, *, gently: bool
 ) -> Iterator[Iterator[bytes]]:
     """The archive, unpacked in threads; `maker` learns where it can be entered."""
     blocks = find_blocks(package, payload)
@@ -93,7 +99,8 @@ def _unpacked(
         repack = not can_be_marked(package, payload)
         seen = maker.marking() if maker and not repack else seen_by_nobody
         parts = [unpacked_zstd(package, payload, seen)]
-    with in_order(parts, threads) as pieces:
+    # What is ahead of the reader is then all of the part that it waits for, and soon read.
+    with in_order(parts, 1 if gently else threads) as pieces:
         yield maker.packing(pieces) if maker and repack else pieces
 
 

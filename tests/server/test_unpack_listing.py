@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 
 import pytest
 
@@ -12,6 +13,7 @@ from kernsym.server.unpack.notes import find_note
 from tests.deb_writer import COMPRESSIONS, Member, deb
 from tests.elf_writer import module, note, vmlinux
 from tests.server.unpacking import LAYOUT, MODULES, VMLINUX, Bytes
+from tests.xz_writer import xz
 
 MEMBERS: list[Member] = [
     (f"./{VMLINUX}", vmlinux()),
@@ -35,6 +37,24 @@ def test_modules_that_are_packed_once_more_are_too() -> None:
 def test_a_module_without_a_build_id_is_passed_over() -> None:
     plain = (f"./{MODULES}/fs/xfs.ko", b"\x7fELF nothing here")
     assert list_modules(Bytes(deb([*MEMBERS, plain])), LAYOUT) == LISTED
+
+
+class Watched(Bytes):
+    """Notes which threads read it."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.threads: set[str] = set()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        self.threads.add(threading.current_thread().name)
+        return super().read_at(offset, size)
+
+
+def test_work_in_the_background_takes_one_decoder() -> None:
+    package = Watched(deb(MEMBERS, pack=lambda data: xz(data, block_size=1 << 14)))
+    assert list_modules(package, LAYOUT) == LISTED
+    assert len(package.threads - {threading.current_thread().name}) == 1
 
 
 def test_it_can_be_stopped() -> None:
