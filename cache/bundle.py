@@ -46,8 +46,9 @@ class Verification:
     """How vmlinux was checked against the evidence, before anything was published.
 
     `by`: what was equal, of `banner`, `build-id`, `symbols`, `utsname`; or `package` alone: no dump
-    was seen, its banner is of the kernel of a package that was named.  `banner` and `build_id` are
-    the vmlinux's own, `symbols` where some of its own lie: that tells rebuilds of one banner apart.
+    was seen, its banner is of the kernel of a package that was named; or `file` alone: somebody
+    added it, and it is what it says.  `banner` and `build_id` are the vmlinux's own, `symbols`
+    where some of its own lie: that tells rebuilds of one banner apart.
     """
 
     by: tuple[str, ...]
@@ -66,6 +67,8 @@ class Verification:
         """`by` for people."""
         if self.by == ("package",):
             return "its banner is of the kernel of the package that was named; no dump was compared"
+        if self.by == ("file",):
+            return "it was added by hand and is what it says; no dump was compared"
         return f"{' and '.join(self.by).replace('build-id', 'build ID')} equal the dump's"
 
 
@@ -100,7 +103,7 @@ class Bundle:
     spelling.  `all_modules`: every module of the packages is held.  `source_prefix`: the folder
     that the sources lay in when vmlinux was made, as its DWARF names it; "" unknown.  `carried`: of
     which .kbundle it came and who signed that; "" for what was fetched here.  `prepared`: see
-    `usable_copy`.
+    `usable_copy`.  `label`: what those call a kernel who added it.
     """
 
     kernel: Kernel
@@ -112,6 +115,7 @@ class Bundle:
     source_prefix: str = ""
     carried: str = ""
     prepared: Prepared | None = None
+    label: str = ""
     schema: int = SCHEMA
 
     def first(self, role: FileRole) -> BundleFile | None:

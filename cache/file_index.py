@@ -95,10 +95,12 @@ class FileIndex:
         )
         return _file(*rows[0]) if rows else None
 
-    def key_of_banner(self, banner: str) -> str | None:
-        """The key of the kernel with exactly this banner."""
-        rows = self._database.rows("SELECT key FROM kernels WHERE banner = ?", (banner,))
-        return str(rows[0][0]) if rows else None
+    def keys_of_banner(self, banner: str) -> tuple[str, ...]:
+        """The keys of the kernels with exactly this banner, in order."""
+        rows = self._database.rows(
+            "SELECT key FROM kernels WHERE banner = ? ORDER BY key", (banner,)
+        )
+        return tuple(key for (key,) in rows)
 
     def kernels(self, *, after: str = "", limit: int = 100) -> tuple[IndexedKernel, ...]:
         """The kernels in the order of their keys, from the first key greater than `after` on."""

@@ -176,15 +176,13 @@ class Store:
         self._index(key)
         return self._held(key, file, path)
 
-    def find_banner(self, banner: str) -> Bundle | None:
-        """What is held for the kernel with exactly this banner."""
-        key = self.files.key_of_banner(banner)
-        bundle = self.bundle_by_key(key) if key else None
-        if bundle is not None and bundle.verification.banner == banner:
-            return bundle
-        if self.files.complete:
-            return None
-        return next((held for held in self.bundles() if held.verification.banner == banner), None)
+    def find_banner(self, banner: str) -> tuple[Bundle, ...]:
+        """What is held of the kernels with exactly this banner, in the order of their keys."""
+        listed = (self.bundle_by_key(key) for key in self.files.keys_of_banner(banner))
+        found = tuple(held for held in listed if held and held.verification.banner == banner)
+        if found or self.files.complete:
+            return found
+        return tuple(held for held in self.bundles() if held.verification.banner == banner)
 
     def mend_index(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Bring the file index into line with the manifests: all of them where it was lost, else

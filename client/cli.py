@@ -22,6 +22,7 @@ _COMMANDS = {
     "identify": ("identify", "Which kernel, which packages."),
     "fetch": ("fetch", "Bring a kernel's symbols here."),
     "crash": ("crash", "All of it, then crash."),
+    "add": ("add", "Keep a kernel of one's own, with its modules and sources."),
     "scan": ("scan", "Learn what lies in folders of this machine."),
     "catalog": ("catalog", "What the sources publish, and what has gone."),
     "preseed": ("preseed", "Fill a store ahead of time."),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernsym.cache import Bundle, FileRole
+from kernsym.client.answers import kernel_line
 from kernsym.client.crash import Symbols, crash_command, is_plain, split_input_option
 from kernsym.client.crash_versions import refuse_if_unfit, warning_about
 from kernsym.client.holdings import Holdings, open_holdings
@@ -27,6 +28,7 @@ from kernsym.client.session import (
 )
 from kernsym.client.settings import Settings
 from kernsym.distros import KernsymError, Unusable, distro_of
+from kernsym.distros.core.own import is_own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ def run(settings: Settings, wish: CrashWish) -> int:
         bundle = holdings.symbols(
             dump.facts.fingerprint, dump.module_names, all_modules=wish.all_modules
         )
+        if is_own(bundle.kernel):
+            reporter.line("kernel", f"{kernel_line(bundle.kernel)}  {bundle.label}".rstrip())
         for line in warning_about(program, bundle.kernel.version):
             reporter.warning(line)
         vmlinux = holdings.namelist(bundle)

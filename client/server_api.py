@@ -207,6 +207,17 @@ class ServerApi:
         """What the sources have published since they are watched."""
         return _decode(self._ask("GET", "/api/v1/catalog"), CatalogRecords).sources
 
+    def add_kernel(self, pieces: Iterator[bytes], label: str) -> Bundle:
+        """Send a tar with somebody's own kernel; what the server holds of it then."""
+        answer = self._ask(
+            "POST",
+            "/api/v1/kernels",
+            params={"label": label} if label else {},
+            data=pieces,
+            headers={"Content-Type": "application/x-tar"},
+        )
+        return _decode(answer, Bundle)
+
     def import_bundle(self, pieces: Iterator[bytes]) -> tuple[Bundle, ...]:
         """Send a .kbundle; what the server holds of its kernels then."""
         headers = {"Content-Type": "application/zstd"}

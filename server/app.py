@@ -50,6 +50,7 @@ from kernsym.server.problems import problems_middleware
 from kernsym.server.process.forward import forward_to
 from kernsym.server.process.reload import Reload
 from kernsym.server.routes import (
+    adding,
     bundles,
     catalog,
     debuginfod,
@@ -81,6 +82,7 @@ ROUTES = with_description(
         *catalog.ROUTES,
         *jobs.ROUTES,
         *kernels.ROUTES,
+        *adding.ROUTES,
         *bundles.ROUTES,
         *upkeep.ROUTES,
         *ops.ROUTES,

@@ -44,6 +44,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     0: when the server starts.
     `prepare`: make a copy of each vmlinux that debuggers open sooner, of those that have more than
     `prepare_above_mb`.
+    `upload_mb`: how much the files of a kernel that is added may have together.
     `upstreams`: other debuginfod servers, asked for what we do not find ourselves; with
     `upstreams_from_environment` those of DEBUGINFOD_URLS too.  `upstream_seconds`: until one must
     have begun to answer.  `upstream_hops`: a question that was forwarded so often ends here.
@@ -77,6 +78,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     scan_minutes: Amount = 10
     prepare: bool = True
     prepare_above_mb: Amount = 64
+    upload_mb: Amount = 16_384
     upstreams: tuple[str, ...] = ()
     upstreams_from_environment: bool = False
     upstream_seconds: Seconds = 90.0

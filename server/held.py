@@ -12,8 +12,10 @@ from dataclasses import replace
 from kernsym.cache import Bundle, FileRole, Store
 from kernsym.cache.messages import Part, SymbolsRequest
 from kernsym.distros import Fingerprint, Kernel, NotIdentified, Refused, identify
+from kernsym.distros.core.own import is_own
 from kernsym.server.binaries.verify import VmlinuxIdentity, check
 from kernsym.server.jobs.wanted import Wanted
+from kernsym.server.scan.lying import lying_kernel
 
 _MARK_DIGITS = 8
 
@@ -39,8 +41,32 @@ def find_held(store: Store, fingerprint: Fingerprint) -> Bundle | None:
     if found is None and by_build_id is not None:
         found = by_build_id.bundle
     if found is None and fingerprint.banner:
-        found = store.find_banner(fingerprint.banner)
+        return _by_banner(store, fingerprint, claimed=kernel is not None)
     return found if found is not None and _is_same(found, fingerprint) else None
+
+
+def _by_banner(store: Store, fingerprint: Fingerprint, *, claimed: bool) -> Bundle | None:
+    """The kernel with the banner of a fingerprint; of those that somebody added none that a
+    distribution claims, whose own has the same banner.
+
+    Raises `NotIdentified` (`ambiguous`) where several were added.
+    """
+    same = [
+        held for held in store.find_banner(fingerprint.banner or "") if _is_same(held, fingerprint)
+    ]
+    published = [held for held in same if not is_own(held.kernel)]
+    if published:
+        return published[0]
+    if claimed and not fingerprint.build_id:
+        return None
+    if len(same) > 1:
+        raise NotIdentified(
+            "ambiguous",
+            "several kernels with this banner were added, and no build ID tells which one it is",
+            context=tuple(f"{held.kernel.key}  {held.label}".rstrip() for held in same),
+            hint="kernsym rm those that are not the dump's",
+        )
+    return same[0] if same else None
 
 
 def has(bundle: Bundle, request: SymbolsRequest) -> bool:
@@ -70,7 +96,8 @@ def _names_a_kernel(fingerprint: Fingerprint) -> bool:
 
 def kernels_of(store: Store, fingerprint: Fingerprint) -> tuple[tuple[Kernel, ...], bool]:
     """The kernel to bring for a fingerprint, in its place in the store: the one that is held or
-    certain, or the candidates that something can prove; and whether it is certain.
+    certain, or the candidates that something can prove; and whether it is certain.  What nobody
+    publishes may lie in a folder that was scanned.
 
     Raises `NotIdentified` (`ambiguous`, `unsupported`, `unknown`, `arch-unknown`), and as
     `find_held`.
@@ -78,7 +105,13 @@ def kernels_of(store: Store, fingerprint: Fingerprint) -> tuple[tuple[Kernel, ..
     held = find_held(store, fingerprint)
     if held is not None:
         return (held.kernel,), True
-    kernels, certain = identified(fingerprint)
+    try:
+        kernels, certain = identified(fingerprint)
+    except NotIdentified:
+        lying = lying_kernel(store, fingerprint)
+        if lying is None:
+            raise
+        return (lying,), True
     return tuple(_place_of(store, kernel, fingerprint) for kernel in kernels), certain
 
 

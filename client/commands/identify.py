@@ -6,8 +6,10 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,6 +29,10 @@ from kernsym.client.output import printable
 from kernsym.client.settings import Settings
 from kernsym.client.texts import exists, is_package, read_text
 from kernsym.distros import Outcome
+from kernsym.distros.core.own import OWN
+
+if TYPE_CHECKING:
+    from kernsym.cache import Store
 
 _BUILD_ID = r"[0-9a-fA-F]{32,64}"
 
@@ -41,22 +47,45 @@ def identify(settings: Settings, inputs: tuple[str, ...], banners: tuple[str, ..
 
     An input is a dump; a log, of which the kernel that booted last counts; a list of banners, with
     an answer for each; `-`, with an answer for every line of standard input; a banner, a release,
-    the file name of a package, or a build ID that the store holds.  The exit status is 3 when an
+    the file name of a package, or a build ID that the store holds.  Kernels that were added to
+    the store (`kernsym add`) are known too.  The exit status is 3 when an
     input, other than `-`, holds a kernel that is not identified for certain.
     """
     if not inputs and not banners:
         raise click.UsageError("name a dump, a text file, - or --banner TEXT")
     status = exits.DONE
-    for text in banners:
-        status = max(status, _print(settings, answer_text("--banner", text)))
-    for name in inputs:
-        if name == "-":
-            for answer in _lines("-", sys.stdin.buffer.read()):
-                _print(settings, answer)
-            continue
-        for answer in _of_file(settings, Path(name)):
-            status = max(status, _print(settings, answer, _history(settings, answer)))
+    with contextlib.ExitStack() as opened:
+        look = _own_builds(settings, opened)
+        for text in banners:
+            status = max(status, _print(settings, look(answer_text("--banner", text))))
+        for name in inputs:
+            if name == "-":
+                for answer in _lines("-", sys.stdin.buffer.read()):
+                    _print(settings, look(answer))
+                continue
+            for answer in _of_file(settings, Path(name)):
+                found = look(answer)
+                status = max(status, _print(settings, found, _history(settings, found)))
     return status
+
+
+def _own_builds(settings: Settings, opened: contextlib.ExitStack) -> Callable[[Answer], Answer]:
+    """What looks into the store for kernels that no distribution claims; opened when needed."""
+    folder = settings.store_folder()
+    stores: list[Store] = []
+
+    def look(answer: Answer) -> Answer:
+        if answer.verdict.kernel is not None or not (folder / "kernels" / OWN.name).is_dir():
+            return answer
+        from kernsym.cache import Store
+        from kernsym.cache.own_builds import with_own_builds
+
+        if not stores:
+            stores.append(opened.enter_context(contextlib.closing(Store(folder))))
+        verdict = with_own_builds(stores[0], answer.fingerprint, answer.verdict)
+        return replace(answer, verdict=verdict)
+
+    return look
 
 
 def _of_file(settings: Settings, path: Path) -> Iterator[Answer]:

@@ -43,6 +43,8 @@ def show(settings: Settings, kernel: str) -> None:
         click.echo(f"banner     {bundle.verification.banner}")
         click.echo(f"build ID   {bundle.verification.build_id or 'none'}")
         click.echo(f"checked    {bundle.verification.words}")
+        if bundle.label:
+            click.echo(f"label      {bundle.label}")
         if bundle.carried:
             click.echo(f"carried    {bundle.carried}")
         for ref in bundle.packages:

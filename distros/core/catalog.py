@@ -20,7 +20,7 @@ from kernsym.distros.core import neighbours
 from kernsym.distros.core.banner import find_banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence
 from kernsym.distros.core.kernel import Fingerprint, Kernel
-from kernsym.distros.core.own import OWN
+from kernsym.distros.core.own import OWN, is_own
 
 _MACHINE = re.compile(r"[A-Za-z0-9_]{1,32}")
 # A value that begins with % is the format string in the kernel's image, not a note.
@@ -64,7 +64,7 @@ def catalog() -> Mapping[str, Distro]:
 
 def distro_of(kernel: Kernel) -> Distro:
     """The distribution of a kernel, or what stands for one of an own build."""
-    return OWN if kernel.distro == OWN.name else catalog()[kernel.distro]
+    return OWN if is_own(kernel) else catalog()[kernel.distro]
 
 
 def identify(fingerprint: Fingerprint) -> Verdict:

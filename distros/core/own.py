@@ -44,6 +44,11 @@ def own_kernel(banner: str, build_id: str | None, arch: str) -> Kernel:
         raise Unusable("release-unfit", f"the kernel cannot be kept: {error}") from error
 
 
+def is_own(kernel: Kernel) -> bool:
+    """Whether somebody added it, and no distribution published it."""
+    return kernel.distro == NAME
+
+
 def _layout(kernel: Kernel) -> Layout:
     """As the store lays them out; where they came from does not matter."""
     return Layout(

@@ -20,6 +20,15 @@ _Answer = TypeVar("_Answer")
 # The longest build ID that linkers write is a SHA-1; some hand-made ones are longer.
 _MOST_BUILD_ID_DIGITS = 64
 _BUILD_ID = 3  # NT_GNU_BUILD_ID
+_MACHINES = {
+    "EM_X86_64": "x86_64",
+    "EM_386": "i686",
+    "EM_AARCH64": "aarch64",
+    "EM_ARM": "armv7l",
+    "EM_PPC64": "ppc64",
+    "EM_S390": "s390x",
+    "EM_RISCV": "riscv64",
+}
 
 
 def build_id(path: Path) -> str | None:
@@ -33,6 +42,19 @@ def build_id(path: Path) -> str | None:
             if owner == b"GNU" and kind == _BUILD_ID:
                 return content.hex() if 8 <= 2 * len(content) <= _MOST_BUILD_ID_DIGITS else None
     return None
+
+
+def machine(path: Path) -> str:
+    """The processor that a file is for, as `uname -m` spells it; "unknown" for a rare one.
+
+    Raises `Refused` (`elf-unreadable`).
+    """
+
+    def name(elf: ELFFile) -> str:
+        found = _MACHINES.get(elf["e_machine"], "unknown")
+        return f"{found}le" if found == "ppc64" and elf.little_endian else found
+
+    return _ask(path, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from kernsym.cache import Bundle, FileRole, Store
 from kernsym.distros import (
@@ -19,6 +20,7 @@ from kernsym.distros import (
 )
 from kernsym.distros.formats.rpm_files import edition_of
 from kernsym.server.bring.collector import Collector
+from kernsym.server.bring.lying import take_lying, without_the_rest
 from kernsym.server.bring.packages import Packages
 from kernsym.server.bring.work import ROOT, alone, build_of, publish, stop_unpacking
 from kernsym.server.held import packages_of_twin, require_same
@@ -58,22 +60,35 @@ class KernelBringer:
                 require_same(held, job.fingerprint, by_name=not job.candidates)
                 if job.wanted.satisfied_by(held):
                     return  # another process has brought it meanwhile
-            layout = distro_of(job.kernel).layout(job.kernel)
-            root = self._store.folder(job.kernel) / ROOT
-            if held is None:  # what a run left that was killed
-                await in_thread(lambda: shutil.rmtree(root, ignore_errors=True))
-            collector = Collector(job, held, root)
-            roles = [Role.DEBUGINFO]
-            if layout.stripped is not None and (held is None or not held.first(FileRole.STRIPPED)):
-                roles.insert(0, Role.KERNEL)
+            if not job.candidates:  # what proves the dump's does not prove whose it is
+                take = partial(take_lying, self._store, job, held)
+                held = await in_thread(take, stop=job.wanted.close)
+                if held is not None and job.wanted.satisfied_by(held):
+                    return
             try:
-                packages: list[PackageRef] = []
-                for role in roles:
-                    packages.append(await self._accept(job, role, held, collector, packages))
-            except Refused:
-                await asyncio.to_thread(self._store.discard_unfinished, job.kernel)
-                raise
-            await in_thread(lambda: self._publish_symbols(job, tuple(packages), collector))
+                await self._bring_packages(job, held)
+            except (NotPublished, CouldNotFindOut):
+                if held is None or held.packages:
+                    raise
+                await in_thread(partial(without_the_rest, self._store, job, held))
+
+    async def _bring_packages(self, job: Job, held: Bundle | None) -> None:
+        layout = distro_of(job.kernel).layout(job.kernel)
+        root = self._store.folder(job.kernel) / ROOT
+        if held is None:  # what a run left that was killed
+            await in_thread(lambda: shutil.rmtree(root, ignore_errors=True))
+        collector = Collector(job, held, root)
+        roles = [Role.DEBUGINFO]
+        if layout.stripped is not None and (held is None or not held.first(FileRole.STRIPPED)):
+            roles.insert(0, Role.KERNEL)
+        try:
+            packages: list[PackageRef] = []
+            for role in roles:
+                packages.append(await self._accept(job, role, held, collector, packages))
+        except Refused:
+            await asyncio.to_thread(self._store.discard_unfinished, job.kernel)
+            raise
+        await in_thread(lambda: self._publish_symbols(job, tuple(packages), collector))
 
     async def _accept(
         self,

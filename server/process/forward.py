@@ -25,7 +25,7 @@ FETCHER = web.AppKey("fetcher", aiohttp.ClientSession)
 
 _HERE = ("/buildid/", "/api/v1/kernels", "/healthz")
 _READING = ("GET", "HEAD")
-_UPLOADS = ("/api/v1/bundles",)  # too large to be held: sent on while they come
+_UPLOADS = ("/api/v1/bundles", "/api/v1/kernels")  # too large to be held: sent on while they come
 _FINAL = ("could-not-find-out", "unusable")  # kinds of errors that the fetcher would repeat
 _ATTEMPTS = 2
 _OF_A_CONNECTION = frozenset(

@@ -9,12 +9,13 @@ from aiohttp import web
 
 from kernsym.cache import Bundle, Held
 from kernsym.cache.messages import JobStatus, SymbolsRequest
+from kernsym.cache.own_builds import with_own_builds
 from kernsym.cache.tokens import TokenRole
 from kernsym.distros import Fingerprint, Verdict, identify
 from kernsym.server.gate.access import requester_of, require
 from kernsym.server.held import fingerprint_of, only_build_id
 from kernsym.server.jobs import Job
-from kernsym.server.keys import JOBS, LOOKUP, PREPARER, SYMBOLS
+from kernsym.server.keys import JOBS, LOOKUP, PREPARER, STORE, SYMBOLS
 from kernsym.server.lookup.lookup import KERNEL, Ask, BeingFetched
 from kernsym.server.routes.answers import json_answer
 from kernsym.server.routes.asks import asker_of
@@ -22,8 +23,12 @@ from kernsym.server.routes.route import Body, Route
 
 
 async def _identify(request: web.Request, fingerprint: Fingerprint) -> web.Response:
-    """Say which kernel a fingerprint is of, and why."""
-    return json_answer(await asyncio.to_thread(identify, fingerprint))
+    """Say which kernel a fingerprint is of, and why; of those that somebody added too."""
+    store = request.app[STORE]
+    verdict = await asyncio.to_thread(
+        lambda: with_own_builds(store, fingerprint, identify(fingerprint))
+    )
+    return json_answer(verdict)
 
 
 async def _symbols(request: web.Request, wanted: SymbolsRequest) -> web.Response:

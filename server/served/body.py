@@ -108,7 +108,7 @@ def coming_body(file: ComingFile, cache_control: str) -> Body:
 
 def archive_of(package: str) -> str:
     """The file name of a package from its id, which it is but for RPMs."""
-    return package if package.endswith(_FILE_NAMES) else f"{package}.rpm"
+    return package if not package or package.endswith(_FILE_NAMES) else f"{package}.rpm"
 
 
 def _headers(size: int, name: str, archive: str, cache_control: str) -> CIMultiDict[str]:

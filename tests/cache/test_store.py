@@ -76,7 +76,7 @@ def test_published_kernel_is_found_every_way(store: Store) -> None:
 
     assert store.bundle(KERNEL) == published
     assert store.bundle_by_key(KERNEL.key) == published
-    assert store.find_banner(BANNER) == published
+    assert store.find_banner(BANNER) == (published,)
     held = store.find_build_id("bb" * 20)
     assert held is not None and held.file == module
     assert held.path.read_text() == "root/usr/lib/ext4.ko"
@@ -88,7 +88,7 @@ def test_nothing_is_found_before_publication(store: Store) -> None:
     bundle_file(store, "root/vmlinux", FileRole.VMLINUX, "aa" * 20)
     assert store.bundle(KERNEL) is None
     assert store.find_build_id("aa" * 20) is None
-    assert store.find_banner(BANNER) is None
+    assert store.find_banner(BANNER) == ()
     assert list(store.bundles()) == []
 
 
@@ -107,7 +107,7 @@ def test_the_index_is_not_the_truth(store: Store) -> None:
         bundle(bundle_file(store, "root/vmlinux", FileRole.VMLINUX, "aa" * 20))
     )
     store.files.drop(KERNEL.key)
-    assert store.find_banner(BANNER) == published
+    assert store.find_banner(BANNER) == (published,)
     held = store.find_build_id("aa" * 20)
     assert held is not None and held.bundle == published
 
