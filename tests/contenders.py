@@ -17,6 +17,11 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SCAN_SECONDS = 1800.0
+_LOOKED_AT_ALL = (
+    'thread_work_total{role="traverse"} 1',
+    'thread_work_pending{role="scan"} 0',
+    'thread_busy{role="scan"} 0',
+)
 
 TOKEN = "t0ken"
 
@@ -79,12 +84,25 @@ def debuginfod(packages: Path, work: Path, *, keeps_all: bool = True) -> Iterato
             if scanned:
                 _until(one, "/metrics", "ready 1", 30)
             else:
-                _until(one, "/metrics", 'thread_work_total{role="traverse"} 1', _SCAN_SECONDS)
-                _until(one, "/metrics", 'thread_work_pending{role="scan"} 0', _SCAN_SECONDS)
-                _until(one, "/metrics", 'thread_busy{role="scan"} 0', _SCAN_SECONDS)
+                for text in _LOOKED_AT_ALL:
+                    _until(one, "/metrics", text, _SCAN_SECONDS)
             yield one
     finally:
         shutil.rmtree(cache, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def debuginfod_of(folder: Path, work: Path) -> Iterator[Contender]:
+    """elfutils' server once it has looked at every file of a folder, or again when its index from
+    before lies in `work`; with its defaults, for files and packages."""
+    database, temporary = work / "debuginfod.sqlite", work / "debuginfod.tmp"
+    temporary.mkdir(exist_ok=True)
+    port = _free_port()
+    command = ["debuginfod", "-F", "-R", "-U", "-d", str(database), "-p", str(port), "-t0", "-g0"]
+    with _running("debuginfod", [*command, str(folder)], port, work, TMPDIR=str(temporary)) as one:
+        for text in _LOOKED_AT_ALL:
+            _until(one, "/metrics", text, _SCAN_SECONDS)
+        yield one
 
 
 @contextlib.contextmanager
