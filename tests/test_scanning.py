@@ -48,6 +48,8 @@ def test_crash_opens_a_dump_from_packages_of_a_scanned_folder(alone: Kernsym, fo
     assert "error[not-published]" in missed.stderr
     said = alone("scan", folder).stdout
     assert said == f"{folder}  2 files, 2 packages of kernels, 0 build IDs; 2 read, 0 gone\n"
+    lies = alone("identify", VMCORE).stdout
+    assert f"lies at    {folder}/deep/er/dbg (2).download\n" in lies
     done = alone("crash", VMCORE, text=COMMANDS)
     assert_everything_is_there(done.stdout)
     assert f"{DEBUG_PACKAGE.rpartition('/')[2]}  {folder}/deep/er  no signature" in done.stderr

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ def identify(settings: Settings, inputs: tuple[str, ...], banners: tuple[str, ..
                 continue
             for answer in _of_file(settings, Path(name)):
                 found = look(answer)
-                status = max(status, _print(settings, found, _history(settings, found)))
+                more = _history(settings, found), _lying(settings, found)
+                status = max(status, _print(settings, found, *more))
     return status
 
 
@@ -141,13 +143,37 @@ def _history(settings: Settings, answer: Answer) -> tuple[str, ...]:
     return Publications(folder / "catalog", folder / "locks/catalog").history(answer.verdict.kernel)
 
 
-def _print(settings: Settings, answer: Answer, history: tuple[str, ...] = ()) -> int:
+def _lying(settings: Settings, answer: Answer) -> tuple[str, ...]:
+    """Where the packages lie, if in folders that were scanned."""
+    folder = settings.store_folder()
+    if settings.json or not answer.packages or not any(folder.glob("index/scanned-*.db")):
+        return ()
+    from kernsym.cache.scanned import Scanned
+
+    with contextlib.closing(Scanned(folder / "index", folder / "locks/scanned")) as scanned:
+        return tuple(
+            str(path)
+            for root in scanned.roots()
+            for name in scanned.names(root)
+            if any(fnmatchcase(name.removesuffix(".rpm"), one.id) for one in answer.packages)
+            for path in scanned.packages(root, name)
+        )
+
+
+def _print(
+    settings: Settings,
+    answer: Answer,
+    history: tuple[str, ...] = (),
+    lying: tuple[str, ...] = (),
+) -> int:
     """Write one answer; the exit status that it deserves."""
     if settings.json:
         click.echo(json.dumps(as_json(answer)))
     else:
         for label, text in lines_of(answer):
             click.echo(f"{label:<10} {printable(text)}")
+        for path in lying:
+            click.echo(f"{'lies at':<10} {printable(path)}")
         for words in history:
             click.echo(f"{'catalog':<10} {printable(words)}")
     identified = answer.verdict.outcome is Outcome.IDENTIFIED
