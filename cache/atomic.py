@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from kernsym.cache.durable import sync_folder
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Replace `path` with `data`; a crash or a full disk leaves the old content."""
+def open_beside(path: Path, *, mode: int = 0o666) -> tuple[int, Path]:
+    """A new file in the folder of `path`, open for writing, that no reader takes for it; with the
+    permissions that the umask leaves of `mode`."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    return os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), beside
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Replace `path` with `data`; a crash or a full disk leaves the old content, and what is there
+    when this returns outlives a loss of power.  `mode`: of which the umask takes away."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, beside = open_beside(path, mode=mode)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        Path(name).replace(path)
-        sync_folder(path.parent)
+        beside.replace(path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
+        beside.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
 
 
 def replace_link(link: Path, target: Path) -> None:

@@ -149,7 +149,7 @@ class Database:
     def _newest(self) -> Path:
         """The file of the highest number; an empty database is made where there is none."""
         if not self._generations():
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o770)
             with hold(self._lock):
                 if not self._generations():
                     self._make(1)
@@ -160,6 +160,7 @@ class Database:
         path = self._file(generation)
         beside = path.with_suffix(".new")
         beside.unlink(missing_ok=True)
+        beside.touch(mode=0o666)  # SQLite asks no umask, and gives the log the same permissions
         with contextlib.closing(_connect(beside)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(

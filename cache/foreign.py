@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from kernsym.cache.atomic import write_atomic
+from kernsym.cache.atomic import open_beside, write_atomic
 from kernsym.cache.locks import hold
 
 _STALE_SECONDS = 86_400.0  # what lies in `incoming` for so long was left by a killed process
@@ -87,19 +86,18 @@ class Foreign:
         """An empty file to write into; it is gone afterwards unless it was kept."""
         folder = self.root / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder)
+        descriptor, path = open_beside(folder / "file")
         os.close(descriptor)
         try:
-            yield Path(name)
+            yield path
         finally:
-            Path(name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
     def keep(self, came: LooseFile, artefact: str) -> LooseFile:
         """Move a file, whole and checked as far as it can be, to its place.  Raises `OSError`."""
         path = self._path(came.build_id, artefact)
         said = _Said(name=came.name, archive=came.archive, origin=came.origin, sha256=came.sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
-        came.path.chmod(0o644)
         came.path.replace(path)
         write_atomic(_beside(path), msgspec.json.encode(said))
         self._make_room()

@@ -7,7 +7,6 @@ JSONDisk, never pickle: a store may be writable by others than its reader.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import sqlite3
 from collections.abc import Hashable
@@ -77,16 +76,16 @@ def _open(folder: Path) -> diskcache.Cache | None:
     """The cache in `folder`, made anew when it is damaged; None on a disk that takes no writes."""
     for _ in range(2):
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o770)
+            if not (folder / "cache.db").exists():
+                (folder / "cache.db").touch(mode=0o666)  # SQLite asks no umask
             return diskcache.Cache(str(folder), disk=diskcache.JSONDisk, timeout=10)
         except sqlite3.OperationalError:
             return None
         except sqlite3.DatabaseError:
             for path in folder.glob("cache.db*"):
                 path.unlink(missing_ok=True)
-        except OSError as error:
-            if error.errno != errno.EROFS:
-                raise
+        except OSError:
             return None
     return None
 

@@ -63,21 +63,27 @@ class Removal:
             if bundle is None:
                 return None
             gone = replace(bundle, files=tuple(f for f in bundle.files if f.path in paths))
+            copy = bundle.prepared if bundle.prepared and bundle.prepared.path in paths else None
             kept = tuple(file for file in bundle.files if file.path not in paths)
             modules = any(file.role is FileRole.MODULE for file in gone.files)
-            bundle = replace(bundle, files=kept, all_modules=bundle.all_modules and not modules)
+            bundle = replace(
+                bundle,
+                files=kept,
+                all_modules=bundle.all_modules and not modules,
+                prepared=None if copy else bundle.prepared,
+            )
             self._links.remove(gone)
             write_atomic(self._tree.manifest(key), encode(bundle))
             self._files.put(bundle, stamp_of(self._tree.manifest(key)))
-            self._bin(self._tree.folder(key) / file.path for file in gone.files)
+            withdrawn = (*gone.files, *([copy] if copy else ()))
+            self._bin(self._tree.folder(key) / file.path for file in withdrawn)
         self.empty_bin()
         return bundle
 
-    def drop(self, key: str, name: str) -> None:
-        """Remove a folder of a kernel's that its manifest does not name: `packages` that its files
-        came from, `prepared` copies.  Raises `Busy` as `evict`."""
+    def drop_packages(self, key: str) -> None:
+        """Remove the packages that a kernel's files came from.  Raises `Busy` as `evict`."""
         with self._alone(key):
-            self._bin([self._tree.folder(key) / name])
+            self._bin([self._tree.folder(key) / "packages"])
         self.empty_bin()
 
     def discard_unfinished(self, key: str) -> None:
@@ -106,7 +112,7 @@ class Removal:
         self._files.drop(key)
         self._bin([self._tree.folder(key)])
         self._tree.prune(self._tree.folder(key).parent)
-        for part in (*PARTS, USE, "manifest"):
+        for part in (*PARTS, "prepared", USE, "manifest"):
             self._tree.lock(key, part).unlink(missing_ok=True)
 
     def _bin(self, paths: Iterable[Path]) -> None:
@@ -118,7 +124,7 @@ class Removal:
 
     @contextlib.contextmanager
     def _alone(self, key: str) -> Iterator[None]:
-        parts = (*PARTS, "manifest", USE)
+        parts = (*PARTS, "prepared", "manifest", USE)
         with hold_at_once(*(self._tree.lock(key, part) for part in parts)):
             yield
 

@@ -8,6 +8,7 @@
                                                     folders that were scanned (cache/scanned.py)
     STORE/known/                                    build IDs that are not held (known_members.py)
     STORE/locks/                                    one file per kernel and part (cache/locks.py)
+    STORE/format                                    the version of all this (cache/format.py)
     STORE/removed/                                  what is just being deleted (cache/removal.py)
 
 A folder without a manifest is unfinished work; the next run goes on with it.  The manifests are the
@@ -28,6 +29,7 @@ from kernsym.cache.atomic import write_atomic
 from kernsym.cache.bundle import Bundle, BundleFile, encode
 from kernsym.cache.durable import make_durable
 from kernsym.cache.file_index import FileIndex
+from kernsym.cache.format import migrate
 from kernsym.cache.held import Held
 from kernsym.cache.index import Index
 from kernsym.cache.known_members import KnownMembers
@@ -38,6 +40,7 @@ from kernsym.cache.marks import Marks
 from kernsym.cache.publications import Publications
 from kernsym.cache.removal import Removal
 from kernsym.cache.scanned import Scanned
+from kernsym.cache.sharing import share_with_group
 from kernsym.cache.tree import Tree, is_key
 from kernsym.cache.uses import Uses
 from kernsym.distros import Kernel, KernsymError, PackageRef, Refused, Unusable
@@ -46,14 +49,20 @@ _BUILD_ID = re.compile(r"(?:[0-9a-f]{2}){4,}")
 
 
 class Store:
-    """The store in `root`, made if need be.  Raises `Unusable` (`store-unusable`)."""
+    """The store in `root`, made if need be.  Raises `Unusable` (`store-unusable`, `store-newer`).
+
+    Where its folder is shared with a group, the process writes for that group from then on.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self.tree = Tree(self.root)
         self._links = BuildIdLinks(self.tree)
         try:
-            self.tree.kernels.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            share_with_group(self.root)
+            self.tree.kernels.mkdir(exist_ok=True)
+            migrate(self.tree)
             self.index = Index(self.root / "index")
             self.files = FileIndex(self.root / "index", self.root / "locks" / "index")
             self.known = KnownMembers(
@@ -143,6 +152,8 @@ class Store:
         held, folder = self.bundle(bundle.kernel), self.folder(bundle.kernel)
         promised = set(held.files) if held else set()
         new = [folder / file.path for file in bundle.files if file not in promised]
+        if bundle.prepared and (held is None or held.prepared != bundle.prepared):
+            new.append(folder / bundle.prepared.path)
         make_durable(new, below=self.tree.kernels)
 
     def find_build_id(self, build_id: str) -> Held | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 import tempfile
@@ -189,13 +190,19 @@ def _print(
     if symbols.modules is None:
         holdings.reporter.warning("the printed command loads no modules: drgn cannot list them")
         symbols = replace(symbols, modules=())
-    parent = holdings.store.folder(bundle.kernel) / "commands"
-    if is_plain(parent):
-        parent.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="crash-", dir=parent if is_plain(parent) else None))
+    folder = _lasting_folder(holdings.store.folder(bundle.kernel) / "commands")
     command = crash_command(
         program, dump.facts, symbols, folder, arguments=arguments, extra_input=extra_input
     )
     write_files(command, folder)
     print(shlex.join(command.argv))
     return 0
+
+
+def _lasting_folder(parent: Path) -> Path:
+    """A folder in `parent`, or elsewhere where crash does not take its name or nobody may write."""
+    if is_plain(parent):
+        with contextlib.suppress(OSError):
+            parent.mkdir(exist_ok=True)
+            return Path(tempfile.mkdtemp(prefix="crash-", dir=parent))
+    return Path(tempfile.mkdtemp(prefix="crash-"))

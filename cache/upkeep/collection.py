@@ -25,7 +25,6 @@ from kernsym.cache.upkeep.limits import Limits
 from kernsym.cache.upkeep.survey import SIDE, Survey, is_in_use, survey
 from kernsym.distros import KernsymError
 
-_FOLDERS = {Step.PREPARED: "prepared", Step.PACKAGES: "packages"}  # of a kernel
 _FRESH_SECONDS = 60.0  # a copy that is so new is just being made or sent
 
 
@@ -150,8 +149,10 @@ class _Collection:
                 size = self._remove(candidate, size, lacking)
             except Busy:
                 stays = "in use"
-            except (OSError, KernsymError) as error:
-                stays = f"it could not be removed: {error}"
+            except OSError as error:
+                stays = f"it could not be removed: {error.strerror}"
+            except KernsymError as error:
+                stays = f"it could not be removed: {error.message}"
         if stays:
             if not any((kept.kernel, kept.why) == (key, stays) for kept in self._kept):
                 self._kept.append(Kept(kernel=key, what=what, size=size, why=stays))
@@ -174,11 +175,12 @@ class _Collection:
             return size
         if candidate.step is Step.KERNEL:
             removal.evict(bundle)
-        elif candidate.step is Step.SOURCES:
-            trees = [file.path for file in bundle.files if file.role is FileRole.SOURCE_TREE]
-            removal.withdraw(candidate.key, trees)
+        elif candidate.step is Step.PACKAGES:
+            removal.drop_packages(candidate.key)
         else:
-            removal.drop(candidate.key, _FOLDERS[candidate.step])
+            trees = [file.path for file in bundle.files if file.role is FileRole.SOURCE_TREE]
+            copies = [bundle.prepared.path] if bundle.prepared else []
+            removal.withdraw(candidate.key, trees if candidate.step is Step.SOURCES else copies)
         return size
 
 

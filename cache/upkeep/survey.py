@@ -67,7 +67,7 @@ def _of_kernel(
     of_sources = sources.package if sources else ""
     packages = [ref for ref in bundle.packages if ref.package.id != of_sources]
     for step, size, again in (
-        (Step.PREPARED, usage.pieces.get(Piece.PREPARED, 0), 0),
+        (Step.PREPARED, _size_of_copy(bundle, usage), 0),
         (Step.PACKAGES, usage.pieces.get(Piece.PACKAGES, 0), _to_download(packages)),
         (
             Step.SOURCES,
@@ -80,6 +80,12 @@ def _of_kernel(
             yield Candidate(
                 step=step, key=key, size=size, again=again, last_use=last_use, stays=stays
             )
+
+
+def _size_of_copy(bundle: Bundle, usage: Usage) -> int:
+    """0 of one that could not be made again: a client may have it in the place of vmlinux."""
+    made_here = bundle.prepared is not None and bundle.first(FileRole.VMLINUX) is not None
+    return usage.pieces.get(Piece.PREPARED, 0) if made_here else 0
 
 
 def _why_it_stays(store: Store, bundle: Bundle, unpublished: bool) -> str:
@@ -97,7 +103,9 @@ def _why_it_stays(store: Store, bundle: Bundle, unpublished: bool) -> str:
 
 def can_come_again(bundle: Bundle) -> bool:
     """Whether the packages that a kernel's vmlinux came from are published somewhere, as far as one
-    can tell without asking: those of a folder lie there still."""
+    can tell without asking: those of a folder lie there still, and it was not carried here."""
+    if bundle.carried:
+        return False
     needed = [ref for ref in bundle.packages if ref.package.role is not Role.SOURCE]
     return bool(needed) and all(_is_there(ref) for ref in needed)
 

@@ -71,7 +71,8 @@ def rm(settings: Settings, kernel: str) -> None:
         freed = ""
         if isinstance(where, Store):
             freed = f", {size(bytes_on_disk(where.folder(bundle.kernel)))} freed"
-            where.remove(bundle)
+            with changing(where):
+                where.remove(bundle)
         else:
             where.remove(bundle.kernel)
         settings.reporter().line("removed", f"{bundle.kernel.key}{freed}")
@@ -86,6 +87,21 @@ def store_or_server(settings: Settings) -> Iterator[Store | ServerApi]:
     else:
         with contextlib.closing(Store(settings.store_folder())) as store:
             yield store
+
+
+@contextlib.contextmanager
+def changing(where: Store | ServerApi) -> Iterator[None]:
+    """Turns what a store's disk refuses into `Unusable` (`store-unwritable`)."""
+    try:
+        yield
+    except OSError as error:
+        if not isinstance(where, Store):
+            raise
+        raise Unusable(
+            "store-unwritable",
+            f"the store {where.root} cannot be changed: {error.strerror}",
+            hint="run it as who owns the store, on the machine that may write to it",
+        ) from error
 
 
 def _bundles(where: Store | ServerApi) -> tuple[Bundle, ...]:

@@ -19,7 +19,7 @@ from kernsym.cache.upkeep import (
     store_usage,
 )
 from kernsym.cache.usage import Piece
-from kernsym.client.commands.store import day_of, find_bundle, store_or_server
+from kernsym.client.commands.store import changing, day_of, find_bundle, store_or_server
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.output import size
 from kernsym.client.settings import Settings
@@ -96,10 +96,8 @@ def pin(settings: Settings, kernel: str, reason: str) -> None:
     """Keep KERNEL (as `show` takes it) whatever the limits say, until `unpin`."""
     with store_or_server(settings) as where:
         key = find_bundle(where, kernel).kernel.key
-        if isinstance(where, Store):
-            where.marks.pin(key, reason)
-        else:
-            where.pin(key, reason)
+        with changing(where):
+            where.marks.pin(key, reason) if isinstance(where, Store) else where.pin(key, reason)
         settings.reporter().line("pinned", key)
 
 
@@ -111,7 +109,8 @@ def unpin(settings: Settings, kernel: str) -> None:
     """Let KERNEL (as `show` takes it) go when the limits demand it."""
     with store_or_server(settings) as where:
         key = find_bundle(where, kernel).kernel.key
-        was = where.marks.unpin(key) if isinstance(where, Store) else where.unpin(key)
+        with changing(where):
+            was = where.marks.unpin(key) if isinstance(where, Store) else where.unpin(key)
         settings.reporter().line("unpinned" if was else "not pinned", key)
 
 

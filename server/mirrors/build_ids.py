@@ -9,11 +9,11 @@ import contextlib
 import hashlib
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernsym.cache.atomic import open_beside
 from kernsym.distros import (
     CouldNotFindOut,
     Fetch,
@@ -117,7 +117,7 @@ class BuildIds:
             return path
         try:
             with writing(path):
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._folder.mkdir(mode=0o770, parents=True, exist_ok=True)
                 _write(path, kernels(rpm_md.read_list(listing, source, fetch)))
         except FormatError as error:
             raise rpm_md.unreadable(source, error) from error
@@ -130,9 +130,8 @@ class BuildIds:
 
 def _write(path: Path, listed: Iterator[ListedKernel]) -> None:
     """The index as a file of SQLite, beside its place until it is whole."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, beside = open_beside(path)
     os.close(descriptor)
-    beside = Path(name)
     try:
         with contextlib.closing(sqlite3.connect(beside)) as database:
             # Nobody needs what a crash leaves.

@@ -6,13 +6,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from kernsym.cache.atomic import open_beside
 from kernsym.server.disk import writing
 
 _UNUSED_DAYS = 30
@@ -93,8 +93,8 @@ class PageCache:
         """
         path = self._path(url, digest)
         with writing(path):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")
+            self._folder.mkdir(mode=0o770, parents=True, exist_ok=True)
+            descriptor, beside = open_beside(path)
 
         def write(data: bytes) -> None:
             with writing(path):
@@ -108,9 +108,9 @@ class PageCache:
                 with writing(path):
                     file.flush()
             with writing(path):
-                Path(name).replace(path)
+                beside.replace(path)
         finally:
-            Path(name).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
 
     def confirm(self, url: str, digest: str | None) -> None:
         """The mirror said that the page is still the same."""
