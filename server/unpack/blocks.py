@@ -61,20 +61,22 @@ def _threads_for(dictionary: int) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), _MEMORY_OF_DECODERS // dictionary))
 
 
-def unpacked(package: ByteSource, block: Block) -> Iterator[bytes]:
-    """What a block unpacks to, in pieces.  Raises `Refused` (`package-corrupt`), also where the
-    block's sizes are not those that were claimed, and what kept it from coming."""
+def unpacked(package: ByteSource, block: Block, most: int = _PIECE) -> Iterator[bytes]:
+    """What a block unpacks to, in pieces of at most so many bytes.
+
+    Raises `Refused` (`package-corrupt`), also where the block's sizes are not those that were
+    claimed, and what kept it from coming."""
     decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)
     size = 0
     try:
         for packed in _as_stream(package, block):
-            piece = decoder.decompress(packed, _PIECE)
+            piece = decoder.decompress(packed, most)
             while piece:
                 size += len(piece)
                 if size > block.unpacked:
                     raise corrupt(f"an xz block unpacks to more than its {block.unpacked} bytes")
                 yield piece
-                piece = b"" if decoder.needs_input else decoder.decompress(b"", _PIECE)
+                piece = b"" if decoder.needs_input else decoder.decompress(b"", most)
     except (lzma.LZMAError, EOFError) as error:
         raise corrupt(f"an xz block at offset {block.offset} is damaged: {error}") from error
     if not decoder.eof or decoder.unused_data:

@@ -10,6 +10,7 @@ import itertools
 import tarfile
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ _HEADER = tarfile.BLOCKSIZE
 _MAGIC, _MAGIC_AT = b"ustar", 257
 _NEAR = 3  # files: past so few it is quicker to read on than to search
 _FAR = 4 << 20  # bytes: where a file is that large it is quicker to search in another block
+_LONG = 4  # blocks: in fewer a second searcher is in the way of the first
+_PIECE = 1 << 18  # unpacked at a time while searching
 _LONGEST_START = 4 * _HEADER  # of a member: a header for a long name, the name, its own header
 
 
@@ -74,28 +77,38 @@ class SortedTar:
 
     def _position_before(self, rank: int) -> int:
         """Where the file of `rank` begins, or one a little before it."""
-        while True:
-            at = bisect_right(self._landmarks, rank, key=lambda landmark: landmark.rank)
-            low, above = self._landmarks[at - 1], self._landmarks[at:]
-            high = self._block_at(above[0].position) if above else len(self._starts)
-            if rank - low.rank <= _NEAR or not self._narrow(self._block_at(low.position) + 1, high):
-                return low.position
+        with ThreadPoolExecutor(self.threads, "search") as searchers:
+            while True:
+                at = bisect_right(self._landmarks, rank, key=lambda landmark: landmark.rank)
+                low, above = self._landmarks[at - 1], self._landmarks[at:]
+                if rank - low.rank <= _NEAR:
+                    return low.position
+                first = self._block_at(low.position) + 1
+                end = self._block_at(above[0].position) if above else len(self._starts)
+                if not self._narrow(first, end, searchers):
+                    return low.position
 
-    def _narrow(self, low: int, high: int) -> bool:
-        """Finds a file that begins in a block from `low` to before `high`, about in the middle."""
-        middle = (low + high) // 2
-        ahead = itertools.takewhile(lambda number: number < high, _spreading(middle))
-        found = next(filter(None, map(self._search, ahead)), None)
-        if found is None or found in self._landmarks:
-            return False
-        insort(self._landmarks, found)
-        return True
+    def _narrow(self, low: int, high: int, searchers: ThreadPoolExecutor) -> bool:
+        """Finds files that begin in blocks from `low` to before `high`, about in its parts, of
+        which there is one more than searchers; whether any is new."""
+        parts = self.threads + 1 if high - low > _LONG else 2
+        begins = [low + (high - low) * part // parts for part in range(1, parts)]
+        found = {*searchers.map(lambda begin: self._search_from(begin, high), begins)}
+        new = {*filter(None, found)}.difference(self._landmarks)
+        for landmark in new:
+            insort(self._landmarks, landmark)
+        return bool(new)
+
+    def _search_from(self, number: int, high: int) -> Landmark | None:
+        """The first file found in a block, or in later ones before `high`."""
+        ahead = itertools.takewhile(lambda ahead: ahead < high, _spreading(number))
+        return next(filter(None, map(self._search, ahead)), None)
 
     def _search(self, number: int) -> Landmark | None:
         """The first listed file that begins in a block, unless a large one comes before it."""
         position, data = self._starts[number], b""
         end = position + _FAR
-        for piece in unpacked(self._entrances.package, self._entrances.blocks[number]):
+        for piece in unpacked(self._entrances.package, self._entrances.blocks[number], _PIECE):
             data += piece
             found = data.find(_MAGIC)
             while found >= 0:
