@@ -37,6 +37,7 @@ from kernsym.cache.links import BuildIdLinks
 from kernsym.cache.locks import hold
 from kernsym.cache.manifests import Manifests, read_manifest, stamp_of
 from kernsym.cache.marks import Marks
+from kernsym.cache.package_forms import index_of
 from kernsym.cache.publications import Publications
 from kernsym.cache.removal import Removal
 from kernsym.cache.scanned import Scanned
@@ -229,7 +230,7 @@ class Store:
 
     def index_path(self, kernel: Kernel, ref: PackageRef) -> Path:
         """Where a pass leaves what the next needs to find members in the package."""
-        return self.folder(kernel) / "packages" / f"{ref.package.id}.index"
+        return index_of(self.package_path(kernel, ref))
 
     def remove(self, bundle: Bundle) -> None:
         """Remove a kernel.  Its build IDs stay known.  Raises `Unusable` (`pinned`)."""

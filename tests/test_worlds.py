@@ -3,6 +3,7 @@ and repositories of their shape behind their vendors' locks, the real crash."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ from tests.story import COMMANDS, assert_everything_is_there
 from tests.test_sharing import shared_server
 
 WORLDS = (RHEL8, SLES15, UBUNTU2204, UBUNTU2404)
+# What passes leave of the debug packages: of xz in one block, and of zstd in one frame.
+FORMS = {"rhel8": "repack", "sles15": "index", "ubuntu2204": "index", "ubuntu2404": "index"}
 REBUILD = ".999.3."  # of SLES's kernel, not the dump's
 
 
@@ -62,6 +65,10 @@ def test_crash_opens_the_dump_with_everything(vendor: Published, tmp_path: Path)
     asked = vendor.server.hits.copy()
     kernsym("fetch", "--sources", vendor.world.vmcore)
     assert vendor.server.hits == asked, "a second run must not touch the network"
+
+    (bundle,) = (json.loads(line) for line in kernsym("ls", "--json").stdout.splitlines())
+    shown = kernsym("show", bundle["kernel"]["uname"]).stdout
+    assert re.search(rf"(?m)^held as +package [^,]+, {FORMS[vendor.world.name]} ", shown), shown
 
 
 @on(RHEL8)

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from kernsym.cache import Bundle, FileRole, Store
+from kernsym.cache.package_forms import package_forms
 from kernsym.cache.usage import bytes_on_disk
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.output import size
@@ -50,6 +51,10 @@ def show(settings: Settings, kernel: str) -> None:
         for ref in bundle.packages:
             signed = f"signed by {ref.signed_by}" if ref.signed_by else "no signature"
             click.echo(f"package    {ref.package.id}  {ref.origin}  {signed}")
+            if isinstance(where, Store):
+                forms = package_forms(where.package_path(bundle.kernel, ref))
+                held = ", ".join(f"{form.name} {size(form.size)}" for form in forms)
+                click.echo(f"held as    {held or 'its files alone'}")
         if isinstance(where, Store):
             click.echo(f"folder     {where.folder(bundle.kernel)}")
         for file in bundle.files:

@@ -125,7 +125,8 @@ class Arriving:
 
     def read_at(self, offset: int, size: int) -> bytes:
         data = self._source.read_at(offset, size)
-        self._on_read(offset + len(data))
+        if data:
+            self._on_read(offset + len(data))
         return data
 
     def whole(self) -> int | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
+from kernsym.cache.package_forms import INDEX_MARK, REPACK_MARK
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.entrances import Misplaced
 from kernsym.server.unpack.points import Point
@@ -27,7 +28,6 @@ from kernsym.server.unpack.repack import PackedFrame
 _SKIPPABLE = 0x184D2A5D
 _FRAME_HEADER = struct.Struct("<II")
 _END = struct.Struct("<32sI8s")  # of the file
-_MARK = b"kernsym1"
 _BEGINNING = 1 << 20  # bytes of a package that tell it from others: in them are its own digests
 _MOST_BYTES = 64 << 20  # of an index, half a MB for 4,000 members; and of what is kept at once
 _MOST_OF_ALL = 1 << 50  # bytes, of any place in a package
@@ -102,7 +102,7 @@ def _read(descriptor: int) -> Index | None:
     try:
         end = os.pread(descriptor, _END.size, size - _END.size)
         digest, length, mark = _END.unpack(end)
-        if mark != _MARK or length > min(_MOST_BYTES, size):
+        if mark not in (INDEX_MARK, REPACK_MARK) or length > min(_MOST_BYTES, size):
             return None
         data = os.pread(descriptor, length, size - _END.size - length)
         if hashlib.sha256(data).digest() != digest:
@@ -156,7 +156,8 @@ class IndexFile:
 
     def finish(self, index: Index) -> None:
         data = msgspec.msgpack.encode(index)
-        end = _END.pack(hashlib.sha256(data).digest(), len(data), _MARK)
+        mark = REPACK_MARK if index.frames else INDEX_MARK
+        end = _END.pack(hashlib.sha256(data).digest(), len(data), mark)
         self._file.write(_FRAME_HEADER.pack(_SKIPPABLE, len(data) + len(end)) + data + end)
         self._file.flush()
         self._finished = True

@@ -61,6 +61,7 @@ async def test_what_a_job_brought_is_looked_through(store: Store) -> None:
     known = store.known.read(KERNEL.key)
     assert known is not None
     assert (known.modules, known.listed) == ({EXT4: "ext4"}, (REF.package.id,))
+    assert store.index_path(KERNEL, REF).is_file(), "the next module is found without a pass"
 
 
 async def test_what_an_earlier_server_left_is_made_up_for(store: Store) -> None:

@@ -13,6 +13,11 @@ Tried on Debian's 6.1.192 package and not kept (processor seconds):
   malloc kept from giving memory back, 7.5 s instead of 7.7 s
 - for ext4: all decoders on the blocks of one module, 2.9 s and 200 MB instead of 0.6 s and 61 MB;
   searching it by files a block holds on average, 2.3 s, instead of down to its own block
+- for an index of a zstd RPM: the archive packed again instead of points, 2.7 s instead of 0.2 s of
+  a pass that takes 1.9 s, and 450 MB instead of 6 MB (zstd packs modules with 560 MB/s at level 1
+  into a third, with 710 MB/s at -7 into a half, and unpacks 800 to 1,400 MB/s)
+- for points: the decoder learning from 16 blocks instead of up to 96, 4 of 60 wrong at level 19
+- for gzip RPMs: 256 KiB of input at once, 4.7 s instead of 4.1 s
 """
 
 from __future__ import annotations
