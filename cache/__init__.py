@@ -1,6 +1,6 @@
 """Keeps what is held for a kernel: files, their build IDs and their manifest; disk only."""
 
-from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Prepared, Verification
+from kernsym.cache.bundle import Bundle, BundleFile, FileRole, Prepared, Unchecked, Verification
 from kernsym.cache.file_search import FileMatch, FileSearch
 from kernsym.cache.foreign import Foreign, LooseFile
 from kernsym.cache.held import Held
@@ -22,6 +22,7 @@ __all__ = [
     "Member",
     "Prepared",
     "Store",
+    "Unchecked",
     "Verification",
     "placed",
     "read_config",

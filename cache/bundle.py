@@ -96,6 +96,30 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unchecked:
+    """Files of a package of which only parts came, by ranges: the digest that was published of the
+    whole could not be compared.
+
+    `package` is its id, `paths` those of the files; `came` of `size` bytes.  `later`: the rest is
+    to come in the background, and all is compared then.  `for_all`: the files are also for those
+    who did not ask for such, and are found by their build IDs.
+    """
+
+    package: str
+    paths: tuple[str, ...]
+    came: int
+    size: int
+    later: bool = True
+    for_all: bool = False
+
+    @property
+    def words(self) -> str:
+        """It for people."""
+        share = f"{self.came / 1e6:.3g} MB of {self.size / 1e6:.3g} MB"
+        return f"{share} by ranges; the signature of the whole was not checked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What is held for one kernel.
 
@@ -103,7 +127,8 @@ class Bundle:
     spelling.  `all_modules`: every module of the packages is held.  `source_prefix`: the folder
     that the sources lay in when vmlinux was made, as its DWARF names it; "" unknown.  `carried`: of
     which .kbundle it came and who signed that; "" for what was fetched here.  `prepared`: see
-    `usable_copy`.  `label`: what those call a kernel who added it.
+    `usable_copy`.  `label`: what those call a kernel who added it.  `unchecked`: what was taken out
+    of packages that did not come whole, at most once for each.
     """
 
     kernel: Kernel
@@ -116,6 +141,7 @@ class Bundle:
     carried: str = ""
     prepared: Prepared | None = None
     label: str = ""
+    unchecked: tuple[Unchecked, ...] = ()
     schema: int = SCHEMA
 
     def first(self, role: FileRole) -> BundleFile | None:
@@ -135,6 +161,21 @@ class Bundle:
             if file.role is FileRole.MODULE:
                 found[file.name] = (*found.get(file.name, ()), file)
         return found
+
+    @property
+    def withheld(self) -> tuple[Unchecked, ...]:
+        """What is only for those who asked for files that are not checked."""
+        return tuple(mark for mark in self.unchecked if not mark.for_all)
+
+    def mark_of(self, file: BundleFile) -> Unchecked | None:
+        """Why a file is not as sure as others, None: it is."""
+        return next((mark for mark in self.unchecked if file.path in mark.paths), None)
+
+    @property
+    def found(self) -> tuple[BundleFile, ...]:
+        """The files that anybody finds by their build IDs."""
+        withheld = {path for mark in self.withheld for path in mark.paths}
+        return tuple(file for file in self.files if file.path not in withheld)
 
     def with_files(self, files: tuple[BundleFile, ...], absent: tuple[str, ...] = ()) -> Bundle:
         """This bundle with more files (a path held already is replaced) and more known gaps."""

@@ -147,17 +147,17 @@ class FileIndex:
 
 def _put(connection: sqlite3.Connection, bundle: Bundle, stamp: str) -> None:
     _drop(connection, bundle.kernel.key)
-    shown = bundle.verification
-    size = sum(file.size for file in bundle.files)
+    shown, files = bundle.verification, bundle.found
+    size = sum(file.size for file in files)
     kernel = connection.execute(
         "INSERT INTO kernels (key, stamp, banner, build_id, files, size) VALUES (?, ?, ?, ?, ?, ?)",
         (
             *(bundle.kernel.key, stamp, shown.banner),
-            *(_bytes(shown.build_id), len(bundle.files), size),
+            *(_bytes(shown.build_id), len(files), size),
         ),
     ).lastrowid
-    folders = _numbered(file.path.rpartition("/")[0] for file in bundle.files)
-    packages = _numbered(file.package for file in bundle.files)
+    folders = _numbered(file.path.rpartition("/")[0] for file in files)
+    packages = _numbered(file.package for file in files)
     archives = {ref.package.id: _file_name(ref.url) for ref in bundle.packages}
     connection.executemany(
         "INSERT INTO folders VALUES (?, ?, ?)",
@@ -175,7 +175,7 @@ def _put(connection: sqlite3.Connection, bundle: Bundle, stamp: str) -> None:
                 *(_bytes(file.build_id), file.role.value, file.path.rpartition("/")[2]),
                 *(file.name, file.size, _bytes(file.sha256) or b"", packages[file.package]),
             )
-            for number, file in enumerate(bundle.files)
+            for number, file in enumerate(files)
         ),
     )
 

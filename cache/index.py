@@ -59,12 +59,29 @@ class Index:
         """Keep a size that never changes for its `name`, for some months."""
         self._set(f"size:{name}", size, expire=_SIZE_SECONDS)
 
+    def remember_withdrawal(self, kernel_key: str, why: str) -> None:
+        """That files of a kernel were given out and proved to be wrong."""
+        self._set(f"withdrawn:{kernel_key}", why)
+
+    def withdrawal(self, kernel_key: str) -> str | None:
+        """Why files of a kernel were withdrawn, until it is brought again."""
+        found = self._get(f"withdrawn:{kernel_key}")
+        return str(found) if found is not None else None
+
+    def forget_withdrawal(self, kernel_key: str) -> None:
+        self._delete(f"withdrawn:{kernel_key}")
+
     def _get(self, key: str) -> Any:
         """The fact, or None."""
         if self._cache is not None:
             with contextlib.suppress(*_UNWELL):
                 return self._cache.get(key)
         return None
+
+    def _delete(self, key: str) -> None:
+        if self._cache is not None:
+            with contextlib.suppress(*_UNWELL):
+                self._cache.delete(key, retry=True)
 
     def _set(self, key: str, fact: object, expire: float | None = None) -> None:
         if self._cache is not None:

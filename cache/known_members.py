@@ -64,7 +64,7 @@ class KnownKernel:
             build_id=shown.build_id,
             modules={
                 file.build_id: file.name
-                for file in bundle.files
+                for file in bundle.found
                 if file.build_id and file.role is FileRole.MODULE
             },
         )

@@ -21,7 +21,7 @@ class BuildIdLinks:
         """Have every file of a kernel found by its build ID; of a split pair that with the DWARF,
         the other half has the same."""
         folder = self._tree.folder(bundle.kernel.key)
-        for file in bundle.files:
+        for file in bundle.found:
             if file.build_id and file.role is not FileRole.STRIPPED:
                 replace_link(Path(self._tree.link(file.build_id)), folder / file.path)
 

@@ -20,6 +20,7 @@ class Part(str, enum.Enum):
 
     SYMBOLS = "symbols"  # vmlinux and modules
     SOURCES = "sources"  # the source tree
+    CHECK = "check"  # what lacks of packages that came in part, and the proof that they are right
 
 
 class Priority(str, enum.Enum):
@@ -27,6 +28,14 @@ class Priority(str, enum.Enum):
 
     PERSON = "person"  # somebody waits for it
     BACKGROUND = "background"
+
+
+class Partial(str, enum.Enum):
+    """Whether files may be taken out of packages of which only parts come, by ranges."""
+
+    NO = "no"
+    LATER = "later"  # the rest follows in the background, and all is checked then
+    ONLY = "only"  # nothing more comes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +52,7 @@ class SymbolsRequest:
     modules: tuple[str, ...] | None = ()
     all_modules: bool = False
     priority: Priority = Priority.PERSON
+    partial: Partial = Partial.NO
 
 
 class EventKind(str, enum.Enum):

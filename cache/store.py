@@ -135,18 +135,32 @@ class Store:
             if held is not None:
                 _require_same_build(held, bundle)
                 packages = {ref.package.id: ref for ref in (*held.packages, *bundle.packages)}
+                marks = {mark.package: mark for mark in (*held.unchecked, *bundle.unchecked)}
                 bundle = replace(
                     held.with_files(bundle.files, bundle.absent),
                     packages=tuple(packages.values()),
                     all_modules=held.all_modules or bundle.all_modules,
                     source_prefix=held.source_prefix or bundle.source_prefix,
                     prepared=bundle.prepared or held.prepared,
+                    unchecked=tuple(marks.values()),
                 )
-            self._links.put(bundle)
-            manifest = self.tree.manifest(kernel.key)
-            write_atomic(manifest, encode(bundle))
-            self.files.put(bundle, stamp_of(manifest))
+            self._write(bundle)
         return bundle
+
+    def mark_checked(self, kernel: Kernel, package: str) -> None:
+        """The whole of a package has come, as it was published: its files are as any others."""
+        with self.lock(kernel, "manifest"):
+            held = self.bundle(kernel)
+            if held is not None:
+                left = tuple(mark for mark in held.unchecked if mark.package != package)
+                self._write(replace(held, unchecked=left))
+
+    def _write(self, bundle: Bundle) -> None:
+        """Make a bundle visible; the manifest's lock is held."""
+        self._links.put(bundle)
+        manifest = self.tree.manifest(bundle.kernel.key)
+        write_atomic(manifest, encode(bundle))
+        self.files.put(bundle, stamp_of(manifest))
 
     def _keep_over_power_loss(self, bundle: Bundle) -> None:
         """Have the disk keep the files that no manifest promises yet."""

@@ -55,7 +55,24 @@ def copy_files(
             before += file.size
         if missing:
             reporter.line("copy", f"{len(missing)} files from the server")
-        return store.publish(replace(bundle, files=wanted, prepared=copy))
+        held = store.publish(replace(bundle, files=wanted, prepared=copy))
+        for package in _checked_since(held, bundle):
+            store.mark_checked(bundle.kernel, package)
+    return store.bundle(bundle.kernel) or held
+
+
+def _checked_since(held: Bundle, theirs: Bundle) -> list[str]:
+    """The packages that were copied before the server had checked them, and now it has: of the
+    very files that it has still."""
+    unchecked = {mark.package for mark in theirs.unchecked}
+    known = set(theirs.files)
+    files = {file.path: file for file in held.files}
+    return [
+        mark.package
+        for mark in held.unchecked
+        if mark.package not in unchecked
+        and all(files.get(path) in known for path in mark.paths if path in files)
+    ]
 
 
 def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporter) -> Bundle:

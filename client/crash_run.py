@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernsym.cache import Bundle, FileRole
+from kernsym.cache.messages import Partial
 from kernsym.client.answers import kernel_line
 from kernsym.client.crash import Symbols, crash_command, is_plain, split_input_option
 from kernsym.client.crash_versions import refuse_if_unfit, warning_about
@@ -42,6 +43,7 @@ class CrashWish:
     all_modules: bool
     sources: bool
     only_print: bool
+    partial: Partial = Partial.NO
 
 
 def run(settings: Settings, wish: CrashWish) -> int:
@@ -51,7 +53,7 @@ def run(settings: Settings, wish: CrashWish) -> int:
     arguments, extra_input = _read_input_option(wish.arguments)
     dump = open_for_debugging(wish.dump, reporter)
     refuse_if_unfit(program, dump.facts.fingerprint.arch, dump.facts.compression)
-    with open_holdings(settings) as holdings:
+    with open_holdings(settings, partial=wish.partial) as holdings:
         bundle = holdings.symbols(
             dump.facts.fingerprint, dump.module_names, all_modules=wish.all_modules
         )
@@ -78,12 +80,15 @@ def run(settings: Settings, wish: CrashWish) -> int:
                 extra_input=extra_input,
                 again=distro_of(bundle.kernel).crash_again(bundle.kernel),
             )
-            return run_crash(
+            status = run_crash(
                 command,
                 folder,
                 directory=_directory(folder, reporter),
                 find_modules=lambda loaded: _answer_crash(loaded, dump, holdings, reporter),
             )
+        if holdings.was_withdrawn(bundle):
+            reporter.warning("the symbols of this session were found to be wrong: ask once more")
+        return status
 
 
 def _read_input_option(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:

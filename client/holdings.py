@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernsym.cache import Bundle, FileRole, Store
-from kernsym.cache.messages import Part, SymbolsRequest
+from kernsym.cache.messages import Part, Partial, SymbolsRequest
 from kernsym.client.bring import bring
 from kernsym.client.copying import copy_files, copy_sources
 from kernsym.client.output import Reporter
@@ -18,7 +18,9 @@ from kernsym.distros import Fingerprint, KernsymError, distro_of, normalise_modu
 
 
 @contextlib.contextmanager
-def open_holdings(settings: Settings, packages: Path | None = None) -> Iterator[Holdings]:
+def open_holdings(
+    settings: Settings, packages: Path | None = None, *, partial: Partial = Partial.NO
+) -> Iterator[Holdings]:
     """The holdings of this machine, with the server that the settings name or an embedded one,
     which looks for packages in the folder `packages` first."""
     with contextlib.closing(Store(settings.store_folder())) as store, settings.api(packages) as api:
@@ -27,6 +29,7 @@ def open_holdings(settings: Settings, packages: Path | None = None) -> Iterator[
             store=store,
             shared=settings.server_url() is None,
             reporter=settings.reporter(),
+            partial=partial,
         )
 
 
@@ -35,12 +38,14 @@ class Holdings:
     """Where the files of kernels come from and lie.
 
     `shared`: the server works on `store` itself, so its files are used in place.
+    `partial`: whether symbols may be of packages that do not come whole.
     """
 
     api: ServerApi
     store: Store
     shared: bool
     reporter: Reporter
+    partial: Partial = Partial.NO
 
     def symbols(
         self,
@@ -59,15 +64,23 @@ class Holdings:
             fingerprint=fingerprint,
             modules=modules if isinstance(modules, tuple) else None if self.shared else (),
             all_modules=all_modules,
+            partial=self.partial,
         )
         listed = None if isinstance(modules, tuple) else modules
         redeem = (lambda path: listed(self.store.root / path)) if listed else None
         bundle = self._here(bring(self.api, request, self.reporter, redeem), request, original)
-        if listed is None:
-            return bundle
-        names = listed(self.namelist(bundle))
-        request = replace(request, modules=names)
-        return self._here(bring(self.api, request, self.reporter), request, original)
+        if listed is not None:
+            names = listed(self.namelist(bundle))
+            request = replace(request, modules=names)
+            bundle = self._here(bring(self.api, request, self.reporter), request, original)
+        for mark in bundle.unchecked:
+            then = "is to be checked in the background" if mark.later else "stays unchecked"
+            self.reporter.line("unchecked", f"{mark.package}: {mark.words}, and {then}")
+        return bundle
+
+    def was_withdrawn(self, bundle: Bundle) -> bool:
+        """Whether files that were not checked when they came proved to be wrong since."""
+        return bool(bundle.unchecked) and self.store.bundle(bundle.kernel) is None
 
     def sources(self, fingerprint: Fingerprint) -> Bundle:
         """The source tree, here."""

@@ -31,6 +31,34 @@ def global_options(command: F) -> F:
     return command
 
 
+class WithPartial(click.Command):
+    """A command with `--partial[=only]`; click's own optional values would swallow the dump."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        options = [_ONLY if word == "--partial=only" else word for word in args[:end]]
+        return super().parse_args(context, options + args[end:])
+
+
+_ONLY = "--partial-only"
+
+
+def partial_option(command: F) -> F:
+    """Add `--partial[=only]` to a command of the class `WithPartial`."""
+    for option in (
+        click.option(_ONLY, "partial", flag_value="only", hidden=True),
+        click.option(
+            "--partial",
+            "partial",
+            flag_value="later",
+            help="Fetch only what is needed of a package; the rest, and the proof that its "
+            "signature holds, follow in the background; with --partial=only never.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     if value is not None and value is not False and parameter.name is not None:
         setattr(settings_of(context), parameter.name, value)

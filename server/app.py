@@ -123,7 +123,11 @@ def _build(config: ServerConfig) -> web.Application:
     app[METRICS] = Metrics()
     app[RELOAD] = Reload(config)
     _guard(app, config)
-    app[ARTEFACTS] = Artefacts(app[STORE], cache_control=cache_control(config))
+    app[ARTEFACTS] = Artefacts(
+        app[STORE],
+        cache_control=cache_control(config),
+        in_part=any(source.partial for source in config.sources),
+    )
     app[ANSWERS] = FileAnswers(
         app[STORE].root / "encoded",
         memory_bytes=config.options.memory_mb << 20,

@@ -129,6 +129,7 @@ class _SourceTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     username: str | None = None
     password_file: str | None = None
     floor: Amount = 0
+    partial: bool = False
 
 
 class _BuiltinTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -221,6 +222,7 @@ def _source(row: _SourceTable) -> Source:
         signature=row.signature or ("if-present" if row.kind == "directory" else "require"),
         origin=CONFIGURED,
         floor=row.floor,
+        partial=row.partial,
     )
 
 

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import replace
 
 from kernsym.cache import Bundle, FileRole, Store
-from kernsym.cache.messages import Part, SymbolsRequest
+from kernsym.cache.messages import Part, Partial, SymbolsRequest
 from kernsym.distros import Fingerprint, Kernel, NotIdentified, Refused, identify
 from kernsym.distros.core.own import is_own
 from kernsym.server.binaries.verify import VmlinuxIdentity, check
@@ -73,6 +73,10 @@ def has(bundle: Bundle, request: SymbolsRequest) -> bool:
     """Whether a bundle holds what a request asks for."""
     if request.part is Part.SOURCES:
         return bundle.first(FileRole.SOURCE_TREE) is not None
+    if request.part is Part.CHECK:
+        return not bundle.unchecked
+    if request.partial is Partial.NO and bundle.withheld:
+        return False
     wanted = Wanted()
     wanted.add(request.modules, everything=request.all_modules)
     return wanted.satisfied_by(bundle)

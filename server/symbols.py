@@ -6,15 +6,20 @@ The straight path goes on in `bring/`: kernel → packages → files → checked
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from kernsym.cache import Bundle, Store
 from kernsym.cache.messages import Part, Priority, SymbolsRequest
+from kernsym.distros import KernsymError
+from kernsym.server.bring.checker import PackageChecker
 from kernsym.server.bring.kernel import KernelBringer
 from kernsym.server.bring.packages import Packages
 from kernsym.server.bring.sources import SourcesBringer
-from kernsym.server.held import find_held, has, kernels_of
+from kernsym.server.held import find_held, fingerprint_of, has, kernels_of
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.jobs.board import Work
+
+_PARTS = "*/*/*/*/packages/*.ranges"  # below the folder of all kernels
 
 
 class Symbols:
@@ -25,6 +30,7 @@ class Symbols:
         self._jobs = jobs
         self._kernel = KernelBringer(store, packages)
         self._sources = SourcesBringer(store, packages)
+        self._checker = PackageChecker(store, packages)
 
     def held(self, request: SymbolsRequest) -> Bundle | None:
         """The bundle, when everything that is asked for is in the store.
@@ -55,6 +61,7 @@ class Symbols:
                 () if certain else kernels,
                 priority=request.priority,
             )
+            job.partial = request.partial
         await self.join(job, request, asked_by=asked_by)
         return job
 
@@ -68,8 +75,41 @@ class Symbols:
         await self._jobs.keep(job)
 
     def resume(self) -> None:
-        """Go on with the jobs that the last server on this store left."""
+        """Go on with the jobs that the last server on this store left, and with what it had still
+        to check."""
         self._jobs.resume(self._work_on)
+        self._resuming = asyncio.create_task(self._resume_checks())
+
+    async def _resume_checks(self) -> None:
+        for key in await asyncio.to_thread(self._keys_in_part):
+            with contextlib.suppress(KernsymError):
+                await self._check_soon(key)
 
     def _work_on(self, part: Part) -> Work:
-        return (self._sources if part is Part.SOURCES else self._kernel).bring
+        works = {
+            Part.SYMBOLS: self._bring_kernel,
+            Part.SOURCES: self._sources.bring,
+            Part.CHECK: self._checker.bring,
+        }
+        return works[part]
+
+    async def _bring_kernel(self, job: Job) -> None:
+        await self._kernel.bring(job)
+        await self._check_soon(job.kernel.key)
+
+    async def _check_soon(self, key: str) -> None:
+        """Have what came in part of a kernel checked in the background, if that is to be."""
+        bundle = await asyncio.to_thread(self._store.bundle_by_key, key)
+        if bundle is not None and any(mark.later for mark in bundle.unchecked):
+            await self.start(
+                SymbolsRequest(
+                    fingerprint=fingerprint_of(bundle),
+                    part=Part.CHECK,
+                    priority=Priority.BACKGROUND,
+                )
+            )
+
+    def _keys_in_part(self) -> list[str]:
+        """The kernels of which packages lie here in part."""
+        tree = self._store.tree
+        return [tree.key_of(path.parent.parent) for path in tree.kernels.glob(_PARTS)]

@@ -60,10 +60,13 @@ def vmlinux(banner: str = BANNER, build_id: str | None = BUILD_ID, order: str = 
     return elf([(".rodata", PROGBITS, rodata), (".notes", NOTE, notes)], order)
 
 
-def module(build_id: str, content: bytes = b"") -> bytes:
-    """A kernel module with its build ID."""
+def module(build_id: str, content: bytes = b"", vermagic: str = "") -> bytes:
+    """A kernel module with its build ID, perhaps with the kernel that it is for."""
     notes = note(b"GNU", 3, bytes.fromhex(build_id))
-    return elf([(".text", PROGBITS, content), (".note.gnu.build-id", NOTE, notes)])
+    sections = [(".text", PROGBITS, content), (".note.gnu.build-id", NOTE, notes)]
+    if vermagic:
+        sections.append((".modinfo", PROGBITS, f"license=GPL\0vermagic={vermagic}\0".encode()))
+    return elf(sections)
 
 
 def _padded(data: bytes) -> bytes:

@@ -33,7 +33,8 @@ class UpstreamServer:
 
     `hits` counts requests (GET and HEAD) by path, `bytes_sent` the bytes of all bodies.
     `rate`: bytes per second of each answer.  `cut_after`: the connection is closed after that
-    many bytes of a body.  `status_for(path, hit)`: a status to answer instead, or None; `hit`
+    many bytes of a body.  `ranges` False: it sends the whole file whatever is asked for.
+    `status_for(path, hit)`: a status to answer instead, or None; `hit`
     counts from 1, so that a path can fail twice and then work.  `guard`: asked first, about the
     request with its headers and connection.  All may be changed while it runs.
     """
@@ -50,6 +51,7 @@ class UpstreamServer:
         self.bytes_sent = 0
         self.rate: float | None = None
         self.cut_after: int | None = None
+        self.ranges = True
         self.guard = guard
         self.status_for: Callable[[str, int], int | None] = lambda path, hit: None
         self._lock = threading.Lock()
@@ -148,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._empty(HTTPStatus.NOT_MODIFIED, ("ETag", etag))
             return
         wanted = _span(self.headers.get("Range", ""), state.st_size)
-        if self.headers.get("If-Range", etag) != etag:
+        if self.headers.get("If-Range", etag) != etag or not self.server.upstream.ranges:
             wanted = None
         first, last = wanted or (0, state.st_size - 1)
         if wanted and first >= state.st_size:

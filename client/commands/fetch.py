@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from kernsym.client.answers import answers_of_text
-from kernsym.client.options import global_options, pass_settings
+from kernsym.client.options import WithPartial, global_options, partial_option, pass_settings
 from kernsym.client.settings import Settings
 from kernsym.client.texts import exists, is_package, read_text
 from kernsym.client.words import fingerprint_of_words
@@ -21,15 +21,21 @@ Modules = tuple[str, ...] | Callable[[Path], tuple[str, ...]]
 _BUILD_ID = re.compile(r"[0-9a-fA-F]{32,64}\Z")
 
 
-@click.command()
+@click.command(cls=WithPartial)
 @click.argument("what", metavar="DUMP|LOG|BANNER|UNAME|BUILD-ID|PACKAGE")
 @click.option("--modules", metavar="NAME,...", help="These modules; of a dump: the loaded ones.")
 @click.option("--all-modules", is_flag=True, help="Every module of the package.")
 @click.option("--sources", is_flag=True, help="The source tree too.")
+@partial_option
 @global_options
 @pass_settings
 def fetch(
-    settings: Settings, what: str, modules: str | None, all_modules: bool, sources: bool
+    settings: Settings,
+    what: str,
+    modules: str | None,
+    all_modules: bool,
+    sources: bool,
+    partial: str | None,
 ) -> None:
     """Bring the symbols of a kernel into the store, and print the path of vmlinux.
 
@@ -38,10 +44,11 @@ def fetch(
     dump to compare its vmlinux with, only its own banner.
     """
     from kernsym.cache import FileRole
+    from kernsym.cache.messages import Partial
     from kernsym.client.holdings import open_holdings
 
     fingerprint, wanted = read_wish(settings, what)
-    with open_holdings(settings) as holdings:
+    with open_holdings(settings, partial=Partial(partial or "no")) as holdings:
         if modules is not None:
             wanted = tuple(filter(None, modules.split(",")))
         bundle = holdings.symbols(fingerprint, wanted, all_modules=all_modules, original=True)

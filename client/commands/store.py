@@ -55,6 +55,9 @@ def show(settings: Settings, kernel: str) -> None:
                 forms = package_forms(where.package_path(bundle.kernel, ref))
                 held = ", ".join(f"{form.name} {size(form.size)}" for form in forms)
                 click.echo(f"held as    {held or 'its files alone'}")
+        for mark in bundle.unchecked:
+            then = "the rest is to come" if mark.later else "the rest is not to come"
+            click.echo(f"unchecked  {mark.package}: {mark.words}; {then}")
         if isinstance(where, Store):
             click.echo(f"folder     {where.folder(bundle.kernel)}")
         for file in bundle.files:
@@ -140,6 +143,8 @@ def _row(bundle: Bundle, where: Store | ServerApi) -> str:
     if isinstance(where, Store):
         used = where.uses.last_use(bundle.kernel.key)
         row += f"  {size(bytes_on_disk(where.folder(bundle.kernel))):>7}  {day_of(used)}"
+    if bundle.unchecked:
+        row += "  unchecked"
     return row
 
 

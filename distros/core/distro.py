@@ -64,6 +64,7 @@ class Source:
     `signature`: require, if-present or skip.  `signed_by`: paths of keyrings, or armoured keys;
     () means the distribution's own.  `origin` says where this source was learned from.  `floor`:
     how many kernels its list has at least.
+    `partial`: files are taken out of its packages by ranges, for whoever asks.
     """
 
     distro: str
@@ -75,6 +76,7 @@ class Source:
     signature: str = "require"
     origin: str = BUILT_IN
     floor: int = 0
+    partial: bool = False
 
     @property
     def place(self) -> str:

@@ -9,11 +9,15 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from kernsym.cache import Store
-from kernsym.distros import Kernel, PackageRef, distro_of
+from kernsym.distros import Kernel, PackageRef, Refused, distro_of
+from kernsym.server.disk import require_room
 from kernsym.server.jobs import Job
 from kernsym.server.mirrors.checked import CheckedFiles
 from kernsym.server.mirrors.download import download
 from kernsym.server.mirrors.growing import GrowingFile
+from kernsym.server.mirrors.ranged import RangedPackage
+from kernsym.server.mirrors.ranged_answer import RangesUnusable
+from kernsym.server.mirrors.ranged_file import RangedFile
 from kernsym.server.mirrors.resolve import Offer
 from kernsym.server.mirrors.rpm_signature import voucher
 from kernsym.server.mirrors.upstream import Upstream, is_file_url
@@ -55,10 +59,39 @@ class Arrivals:
             await asyncio.gather(task, return_exceptions=True)
             growing.close()
 
+    @contextlib.asynccontextmanager
+    async def open_in_part(self, job: Job, offer: Offer) -> AsyncIterator[RangedPackage]:
+        """The package, of which only what is read comes; that is kept for the next time, unless it
+        proves to be wrong.  Nothing is known of the digest of the whole.
+
+        Raises `RangesUnusable`, and as `download`.
+        """
+        come = 0
+
+        def tell(now: int) -> None:
+            nonlocal come
+            job.downloaded(now - come)
+            come = now
+            job.progress("download", now, None)
+
+        target = self._store.package_path(job.kernel, offer.ref)
+        await asyncio.to_thread(require_room, target.parent, _ROOM_TO_UNPACK)
+        file = RangedFile(offer.ref, target)
+        source = RangedPackage(self._upstream, offer.ref.url, file, tell)
+        try:
+            await source.begin()
+            yield source
+        except (RangesUnusable, Refused):
+            await source.end()
+            await asyncio.to_thread(file.discard)
+            raise
+        finally:
+            await source.end()
+
     def arrived(self, kernel: Kernel) -> int:
         """Bytes of the kernel's packages that lie in the store, whole or not."""
         folder = self._store.folder(kernel) / "packages"
-        return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+        return sum(path.stat().st_blocks * 512 for path in folder.glob("*") if path.is_file())
 
     async def _download(self, job: Job, offer: Offer, growing: GrowingFile) -> PackageRef:
         """Brings the package; its reference, with who signed it."""
@@ -72,13 +105,24 @@ class Arrivals:
             first, last = first or done, done
             job.progress("download", done, total)
 
+        def taken(size: int) -> None:
+            nonlocal first, last
+            first, last = first + size, last + size
+
         target = self._store.package_path(job.kernel, ref)
         held = target.is_file() or is_file_url(ref.url)
         room = _ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK
         if ref.size is not None:
             room = min(room, _MOST_GROWTH * ref.size)
         await download(
-            self._upstream, ref, target, growing, room=room, on_progress=tell, checked=self._checked
+            self._upstream,
+            ref,
+            target,
+            growing,
+            room=room,
+            on_progress=tell,
+            on_taken=taken,
+            checked=self._checked,
         )
         if not held:
             seconds = max(time.monotonic() - began, 0.001)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from kernsym.cache import Bundle, BundleFile, FileRole, Verification
+from kernsym.cache import Bundle, BundleFile, FileRole, Unchecked, Verification
 from kernsym.distros import MemberKind, PackageRef, Refused, Role
 from kernsym.server.binaries.dwarf import source_prefix
 from kernsym.server.binaries.verify import VmlinuxIdentity, check, read_identity, require_pair
@@ -41,6 +42,7 @@ class Collector:
         self._stripped: VmlinuxIdentity | None = None
         self._guessed: set[str] = set()
         self.files: dict[str, BundleFile] = {file.path: file for file in held.files} if held else {}
+        self.unchecked = {mark.package: mark for mark in held.unchecked} if held else {}
         self._believe_held()
 
     def _believe_held(self) -> None:
@@ -64,6 +66,9 @@ class Collector:
                 (self._root.parent / path).unlink(missing_ok=True)
                 del self.files[path]
         self._guessed.clear()
+        self.unchecked.pop(self._package, None)
+        if self._held:
+            self.unchecked |= {mark.package: mark for mark in self._held.unchecked}
         if self._role is Role.KERNEL:
             self._stripped = None
         self._believe_held()
@@ -109,6 +114,13 @@ class Collector:
             build_id=file.build_id,
         )
         self._job.coming.accept(file)
+
+    def mark(self, mark: Unchecked) -> None:
+        """Files were taken out of a package that did not come whole, perhaps more than before."""
+        before = self.unchecked.get(mark.package, mark)
+        paths = dict.fromkeys((*before.paths, *mark.paths))
+        kept = tuple(path for path in paths if path in self.files)
+        self.unchecked[mark.package] = replace(mark, paths=kept)
 
     def enough(self) -> bool:
         """Whether the rest of the package can be left unread."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from kernsym.cache import Bundle, FileRole, Store
+from kernsym.cache.messages import Part, Partial
 from kernsym.distros import (
     CouldNotFindOut,
     KernsymError,
@@ -19,7 +20,9 @@ from kernsym.distros import (
     distro_of,
 )
 from kernsym.distros.formats.rpm_files import edition_of
+from kernsym.server.bring.checker import PackageChecker
 from kernsym.server.bring.collector import Collector
+from kernsym.server.bring.in_part import PartBringer
 from kernsym.server.bring.lying import take_lying, without_the_rest
 from kernsym.server.bring.packages import Packages
 from kernsym.server.bring.work import ROOT, alone, build_of, publish, stop_unpacking
@@ -27,7 +30,7 @@ from kernsym.server.held import packages_of_twin, require_same
 from kernsym.server.jobs import Job
 from kernsym.server.mirrors.resolve import Offer, none_accepted
 from kernsym.server.threads import in_thread
-from kernsym.server.unpack import extract, keep_index
+from kernsym.server.unpack import Pass, extract, keep_index
 
 
 class KernelBringer:
@@ -36,6 +39,8 @@ class KernelBringer:
     def __init__(self, store: Store, packages: Packages) -> None:
         self._store = store
         self._packages = packages
+        self._parts = PartBringer(store, packages.arrivals)
+        self._checker = PackageChecker(store, packages)
 
     async def bring(self, job: Job) -> None:
         """Bring the kernel; of candidates, tried in order, the one that proves to be the dump's."""
@@ -54,6 +59,11 @@ class KernelBringer:
         raise none_accepted("candidates", failures)
 
     async def _bring_kernel(self, job: Job) -> None:
+        if job.partial is Partial.NO:
+            await self._checker.check(job, lambda mark: not mark.for_all)
+        withdrawn = self._store.index.withdrawal(job.kernel.key)
+        if withdrawn is not None:
+            job.stage("withdrawn", withdrawn)
         async with alone(self._store, self._packages.arrivals, job):
             held = await asyncio.to_thread(self._store.bundle, job.kernel)
             if held is not None:
@@ -122,12 +132,32 @@ class KernelBringer:
         return await self._packages.first_good(job, (role,), held, use, version=same)
 
     async def _pass(self, job: Job, offer: Offer, collector: Collector) -> PackageRef:
-        """Read the package once, while it comes, and keep what is wanted."""
+        """Read the package once, or parts of it, while it comes, and keep what is wanted."""
+        terms = self._parts.terms(job, offer)
+        went = await self._parts.take(job, offer, terms, collector) if terms else None
+        ref = offer.ref
+        if went is None:
+            went, ref = await self._pass_whole(job, offer, collector)
+        await in_thread(lambda: collector.end_pass(went), stop=job.wanted.close)
+        if went.complete and not collector.has_kernel():
+            raise Refused(
+                "package-without-vmlinux",
+                f"{ref.package.id} holds no vmlinux where it should",
+            )
+        return ref
+
+    async def _pass_whole(
+        self, job: Job, offer: Offer, collector: Collector
+    ) -> tuple[Pass, PackageRef]:
+        """What a pass went by, and the package with what was verified of it."""
         layout = distro_of(job.kernel).layout(job.kernel)
         root = self._store.folder(job.kernel) / ROOT
         is_large = offer.ref.package.role is Role.DEBUGINFO  # and asked for more than once
         index = self._store.index_path(job.kernel, offer.ref) if is_large else None
-        async with self._packages.arrivals.open(job, offer) as arriving:
+        arrivals = self._packages.arrivals
+        # Who fetches the package to check it does the same.
+        check = alone(self._store, arrivals, job, Part.CHECK)
+        async with check, arrivals.open(job, offer) as arriving:
             with job.coming.from_package(offer.ref.package.id):
                 arriving.when_right(job.coming.package_is_right)
                 went = await in_thread(
@@ -145,13 +175,7 @@ class KernelBringer:
                 )
         if went.indexed and index is not None:
             await asyncio.to_thread(keep_index, index)
-        await in_thread(lambda: collector.end_pass(went), stop=job.wanted.close)
-        if went.complete and not collector.has_kernel():
-            raise Refused(
-                "package-without-vmlinux",
-                f"{offer.ref.package.id} holds no vmlinux where it should",
-            )
-        return arriving.ref
+        return went, arriving.ref
 
     def _publish_symbols(
         self, job: Job, packages: tuple[PackageRef, ...], collector: Collector
@@ -167,6 +191,8 @@ class KernelBringer:
                 absent=tuple(sorted(collector.absent)),
                 all_modules=collector.all_modules,
                 source_prefix=collector.source_prefix,
+                unchecked=tuple(collector.unchecked.values()),
             ),
         )
+        self._store.index.forget_withdrawal(job.kernel.key)
         job.stage("unpack", f"{len(collector.files)} files held")

@@ -46,7 +46,12 @@ class SourcesBringer:
                 sha256=package.sha256 or "",
                 package=package.package.id,
             )
-            bundle = replace(held, files=(*held.files, file), packages=(*held.packages, package))
+            bundle = replace(
+                held,
+                files=(*held.files, file),
+                packages=(*held.packages, package),
+                unchecked=(),  # what is marked meanwhile stays so, or no longer is
+            )
             await in_thread(lambda: publish(self._store, bundle))
             # Nothing more is wanted from it, unlike from the package of the modules.
             for part in package.files:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from kernsym.cache import Bundle, Store
+from kernsym.cache.messages import Part
 from kernsym.distros import PackageRef
 from kernsym.server.bring.arriving import Arrivals, Arriving
 from kernsym.server.disk import writing
@@ -16,8 +17,10 @@ ROOT = "root"  # below a kernel's folder: the files of its packages, under their
 
 
 @contextlib.asynccontextmanager
-async def alone(store: Store, arrivals: Arrivals, job: Job) -> AsyncIterator[None]:
-    """Alone on this part of the kernel among all processes on the store."""
+async def alone(
+    store: Store, arrivals: Arrivals, job: Job, part: Part | None = None
+) -> AsyncIterator[None]:
+    """Alone on the job's part of the kernel, or on another, among all processes on the store."""
 
     def tell(holder: int | None) -> None:
         job.stage("wait", f"process {holder or 'unknown'} is bringing the same kernel")
@@ -27,7 +30,7 @@ async def alone(store: Store, arrivals: Arrivals, job: Job) -> AsyncIterator[Non
         return job.wanted.closed
 
     with contextlib.ExitStack() as held:
-        lock = store.lock(job.kernel, job.part.value, on_wait=tell, stop=give_up)
+        lock = store.lock(job.kernel, (part or job.part).value, on_wait=tell, stop=give_up)
         with writing(store.folder(job.kernel)):
             await in_thread(lambda: held.enter_context(lock), stop=job.wanted.close)
         yield

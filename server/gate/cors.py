@@ -12,6 +12,7 @@ _EXPOSED = ", ".join(
         "Content-Range",
         "ETag",
         "X-DEBUGINFOD-ARCHIVE",
+        "X-KERNSYM-UNCHECKED",
         "X-DEBUGINFOD-FILE",
         "X-DEBUGINFOD-SIZE",
     )

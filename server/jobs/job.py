@@ -18,6 +18,7 @@ from kernsym.cache.messages import (
     JobState,
     JobStatus,
     Part,
+    Partial,
     Priority,
 )
 from kernsym.distros import Fingerprint, Kernel, KernsymError
@@ -44,6 +45,7 @@ class JobRecord:
     candidates: tuple[Kernel, ...] = ()
     modules: tuple[str, ...] = ()
     all_modules: bool = False
+    partial: Partial = Partial.NO
     asked_by: tuple[str, ...] = ()
     attempts: int = 0
     deaths: int = 0
@@ -76,8 +78,9 @@ class Job:
     called from any thread; everything else belongs to the event loop.
 
     `candidates`: the kernels to try where the fingerprint does not tell for certain; `kernel` is
-    then the one that is being tried.  `asked_by`: the names of those who asked.  `cancelled_by`:
-    who wants it to end.  `on_step` is called in the event loop after each event but progress.
+    then the one that is being tried.  `partial`: as those want it who began the job.  `asked_by`:
+    the names of those who asked.  `cancelled_by`: who wants it to end.  `on_step` is called in the
+    event loop after each event but progress.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Job:
         self.fingerprint = fingerprint
         self.candidates = candidates
         self.priority = priority
+        self.partial = Partial.NO
         self.wanted = Wanted()
         self.coming = Coming()
         self.state = JobState.QUEUED
@@ -119,7 +123,7 @@ class Job:
         ids of its events go on above those that were given out."""
         shown = record.status
         job = cls(shown.kernel, shown.part, record.fingerprint, record.candidates)
-        job.id, job.priority = shown.id, shown.priority
+        job.id, job.priority, job.partial = shown.id, shown.priority, record.partial
         job.asked_by = set(record.asked_by)
         job.wanted.add(record.modules, everything=record.all_modules)
         job._bytes = shown.downloaded
@@ -141,6 +145,7 @@ class Job:
             candidates=self.candidates,
             modules=tuple(sorted(self.wanted.names())),
             all_modules=self.wanted.everything,
+            partial=self.partial,
             asked_by=tuple(sorted(self.asked_by)),
             attempts=self._attempts,
             deaths=self._deaths,

@@ -68,9 +68,14 @@ class RangedPackage:
                 raise self._error
             return self._file.read(offset, size)
 
-    def whole(self) -> int | None:
+    def whole(self) -> int:
         """As `ByteSource.whole`: whoever asks finds everything there."""
         return self._size
+
+    @property
+    def size_held(self) -> int:
+        """Bytes that have come, now or before."""
+        return self._file.size_held
 
     def close(self) -> None:
         """Let nobody wait any longer: what has not come will not."""

@@ -65,7 +65,7 @@ class RangedFile:
     @property
     def size_held(self) -> int:
         """Bytes that have come."""
-        return len(self._pieces) * PIECE
+        return sum(end - begin for begin, end in self.runs())
 
     def write(self, first: int, data: bytes) -> None:
         """Whole pieces from the number `first` on, the last of the file as short as it is.

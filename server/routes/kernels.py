@@ -89,6 +89,7 @@ async def _file(request: web.Request) -> web.StreamResponse:
     modified = await asyncio.to_thread(_modified, path) if file else None
     if file is None or modified is None:
         raise KernsymError("not-held", f"the kernel {bundle.kernel.key} holds no file {name}")
+    mark = bundle.mark_of(file)
     body = make_body(
         path,
         0,
@@ -99,6 +100,7 @@ async def _file(request: web.Request) -> web.StreamResponse:
         cache_control="no-cache",  # another file may come to lie at the same path
         name=path.name,
         archive=file.package,
+        unchecked=mark.words if mark else "",
     )
     return await request.app[ANSWERS].answer(request, body)
 

@@ -41,12 +41,14 @@ def cache_control(config: ServerConfig) -> str:
 class Artefacts:
     """Finds bodies, and remembers them while the manifest that they stand in does not change.
 
-    `cache_control`: what is said of bodies to those who keep copies.
+    `cache_control`: what is said of bodies to those who keep copies.  `in_part`: some may be of
+    packages that did not come whole, which is looked up in their manifests.
     """
 
-    def __init__(self, store: Store, *, cache_control: str) -> None:
+    def __init__(self, store: Store, *, cache_control: str, in_part: bool = False) -> None:
         self._store = store
         self._cache_control = cache_control
+        self._in_part = in_part
         self._bodies: OrderedDict[str, _Remembered] = OrderedDict()
         # The digest keeps apart what lies at one path one after the other.
         self._sections_of = lru_cache(_MOST_TABLES)(lambda path, sha256: read_sections(path))
@@ -198,15 +200,17 @@ class Artefacts:
         etag: str,
         name: str,
     ) -> Body:
+        mark = held.bundle.mark_of(file) if self._in_part else None
         return make_body(
             path,
             *place,
             kernel=held.key,
             etag=etag,
             modified=path.stat().st_mtime,
-            cache_control=self._cache_control,
+            cache_control="no-cache" if mark else self._cache_control,  # it may be withdrawn
             name=name,
             archive=archive_of(file.package),
+            unchecked=mark.words if mark else "",
         )
 
     def _path(self, held: Held, file: BundleFile) -> Path:

@@ -75,11 +75,15 @@ def make_body(
     cache_control: str,
     name: str,
     archive: str,
+    unchecked: str = "",
 ) -> Body:
-    """A body with its headers; `name` is that of the file in the `archive` that it came in."""
+    """A body with its headers; `name` is that of the file in the `archive` that it came in;
+    `unchecked`: what is not sure of it."""
     headers = _headers(size, name, archive, cache_control)
     headers["ETag"] = f'"{etag}"'
     headers["Last-Modified"] = formatdate(int(modified), usegmt=True)
+    if unchecked:
+        headers["X-KERNSYM-UNCHECKED"] = unchecked
     return Body(
         path=path,
         offset=offset,

@@ -7,7 +7,7 @@
 A kind of package is told by its first bytes; it only has to say where its payload lies.
 """
 
-from kernsym.server.unpack.extract import Pass, extract
+from kernsym.server.unpack.extract import Pass, extract, extract_found
 from kernsym.server.unpack.index_file import drop_index, keep_index
 from kernsym.server.unpack.listing import list_modules
 from kernsym.server.unpack.member_file import ExtractedFile
@@ -19,6 +19,7 @@ __all__ = [
     "SourceTree",
     "drop_index",
     "extract",
+    "extract_found",
     "extract_sources",
     "keep_index",
     "list_modules",

@@ -129,3 +129,22 @@ class _Reading:
             with contextlib.suppress(Refused):  # nobody asked for this one
                 return noted_build_id(member, archive, entry, self._allowance)
         return None
+
+
+def extract_found(
+    package: ByteSource,
+    layout: Layout,
+    wanted: Wanted,
+    into: Path,
+    on_file: Callable[[ExtractedFile], None],
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> Pass | None:
+    """As `extract`, but of the package nothing is read that can be passed over; None where it has
+    to be read through for what `wanted` then still agrees to."""
+    target = Destination(folder=into, on_begin=nobody)
+    try:
+        listed = pick(package, layout, wanted, target, on_file, stop)
+    except Stopped:
+        return Pass(complete=False, modules=frozenset())
+    return Pass(complete=True, modules=listed) if listed is not None else None

@@ -60,7 +60,7 @@ def test_a_broken_connection_costs_nothing_that_has_come(
     came = leave_ranges(package_mirror, target, SIZE // 2)
     package_mirror.cut_after = 8 * PIECE
     assert bring(package(package_mirror.url), target)[0].read_bytes() == CONTENT
-    assert package_mirror.bytes_sent < SIZE - came + PIECE
+    assert package_mirror.bytes_sent <= SIZE - came + 4 * PIECE  # what was on its way
 
 
 def test_wrong_bytes_among_the_ranges_are_found_and_gone(
