@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import tarfile
-from bisect import bisect_right, insort
+import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -63,7 +64,8 @@ class SortedTar:
         self.digests: dict[str, tuple[str, str]] = {}  # blocks have their own
         self._entrances = entrances
         self._starts = entrances.starts
-        self._landmarks = [Landmark(-1, 0)]
+        self._landmarks: tuple[Landmark, ...] = (Landmark(-1, 0),)  # in order
+        self._adding = threading.Lock()
 
     def open_before(
         self, path: str, stop: Callable[[], bool], *, together: bool
@@ -79,25 +81,26 @@ class SortedTar:
         """Where the file of `rank` begins, or one a little before it."""
         with ThreadPoolExecutor(self.threads, "search") as searchers:
             while True:
-                at = bisect_right(self._landmarks, rank, key=lambda landmark: landmark.rank)
-                low, above = self._landmarks[at - 1], self._landmarks[at:]
+                known = self._landmarks
+                at = bisect_right(known, rank, key=lambda landmark: landmark.rank)
+                low, above = known[at - 1], known[at:]
                 if rank - low.rank <= _NEAR:
                     return low.position
                 first = self._block_at(low.position) + 1
                 end = self._block_at(above[0].position) if above else len(self._starts)
-                if not self._narrow(first, end, searchers):
+                new = self._narrow(first, end, searchers).difference(known)
+                if not new:
                     return low.position
+                with self._adding:  # others may have found the same, or more
+                    self._landmarks = tuple(sorted({*self._landmarks, *new}))
 
-    def _narrow(self, low: int, high: int, searchers: ThreadPoolExecutor) -> bool:
-        """Finds files that begin in blocks from `low` to before `high`, about in its parts, of
-        which there is one more than searchers; whether any is new."""
+    def _narrow(self, low: int, high: int, searchers: ThreadPoolExecutor) -> set[Landmark]:
+        """Files that begin in blocks from `low` to before `high`, about in its parts, of which
+        there is one more than searchers."""
         parts = self.threads + 1 if high - low > _LONG else 2
         begins = [low + (high - low) * part // parts for part in range(1, parts)]
-        found = {*searchers.map(lambda begin: self._search_from(begin, high), begins)}
-        new = {*filter(None, found)}.difference(self._landmarks)
-        for landmark in new:
-            insort(self._landmarks, landmark)
-        return bool(new)
+        found = searchers.map(lambda begin: self._search_from(begin, high), begins)
+        return {*filter(None, found)}
 
     def _search_from(self, number: int, high: int) -> Landmark | None:
         """The first file found in a block, or in later ones before `high`."""

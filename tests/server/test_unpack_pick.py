@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -186,3 +187,21 @@ def test_unsafe_members_are_refused_here_too(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         unpack(built, tmp_path)
     assert refused.value.code == "package-unsafe"
+
+
+def test_what_another_thread_finds_first_is_no_dead_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who searches goes on where the other has been, and does not read all that lies before."""
+    tar = open_sorted_tar(Bytes(SORTED))
+    assert tar is not None
+    narrow = tar._narrow
+
+    def found_by_another(*arguments: Any) -> Any:
+        found = narrow(*arguments)
+        tar._landmarks = tuple(sorted({*tar._landmarks, *found}))
+        return found
+
+    monkeypatch.setattr(tar, "_narrow", found_by_another)
+    wanted = tar.paths[-3]
+    with tar.open_before(wanted, lambda: False, together=False) as archive:
+        read = [entry.path.removeprefix("./") for entry in archive.entries()]
+    assert read.index(wanted) <= 4
