@@ -1,10 +1,12 @@
 """Unpacks packages while they come: one pass, wanted members only, flat memory.
 
-    package ─find_payload─► archive.py (libarchive) ─► extract.py (vmlinux, modules, System.map)
-                                                  ├──► sources.py (the source tree)
-                                                  └──► listing.py (build IDs of all modules)
+    package ─payload.py─► archive.py (libarchive) ─► extract.py (vmlinux, modules, System.map)
+       │       │                                ├──► sources.py (the source tree)
+       │       └─► index_maker.py               └──► listing.py (build IDs of all modules)
+       └─whereabouts.py─► entrances.py ─► archive.py ─► pick.py (single members)
 
-A kind of package is told by its first bytes; it only has to say where its payload lies.
+A kind of package is told by its first bytes; it only has to say where its payload lies.  A pass
+that reads one through leaves an index, by which later ones find members without a pass.
 """
 
 from kernsym.server.unpack.extract import Pass, extract, extract_found

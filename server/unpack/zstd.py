@@ -77,7 +77,10 @@ def unpacked_frames(
             continue
         frame = read_frame(package, offset)
         decoder = new_decoder()
-        decoder.decompress(package.read_at(offset, frame.blocks - offset))
+        try:
+            decoder.decompress(package.read_at(offset, frame.blocks - offset))
+        except zstandard.ZstdError as error:
+            raise corrupt(f"a zstd frame cannot be unpacked: {error}") from error
         offset = yield from unpacked_blocks(package, frame, frame.blocks, decoder, seen)
 
 
