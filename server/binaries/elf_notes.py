@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 MAGIC = b"\x7fELF"
 _NOTE = 7  # sh_type
-_MOST_SECTIONS = 1 << 20
+_MOST_SECTIONS = 1 << 17
 _MOST_BYTES = 1 << 20  # of a section of notes
 
 

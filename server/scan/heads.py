@@ -24,7 +24,7 @@ NOTHING = FileFacts()
 
 _BUILD_ID = 3  # NT_GNU_BUILD_ID
 _PROGBITS = 1
-_MOST_CONSTANTS = 256 << 20  # bytes of .rodata; the largest known has 30 MB
+_MOST_CONSTANTS = 64 << 20  # bytes of .rodata; the largest known has 30 MB
 _MOST_CONTROL = 16 << 20
 _OF_KERNELS = ("kernel", "linux")  # how the packages of kernels are called everywhere
 # Packages of several files with one build ID number them: `yyyy.1.debug`.
@@ -32,6 +32,7 @@ _LINK = re.compile(
     r"/usr/lib/debug/\.build-id/(?P<first>[0-9a-f]{2})/(?P<rest>(?:[0-9a-f]{2}){3,31})"
     r"(?:\.[0-9]+)?\.debug"
 )
+_TITLE = re.compile(r"[A-Za-z0-9._+~^:-]+")
 _VMLINUX = re.compile(r"vmlinux(?:-[^/]*)?(?:\.debug)?")
 _MODULE = re.compile(r"(?P<name>[^/]+)\.ko(?:\.debug)?")
 
@@ -74,11 +75,12 @@ def _of_rpm(package: _Package) -> FileFacts:
     header = rpm_header.read_header(package)
     tags = header.tags
     name, *edition = (_text(tags, tag) for tag in ("name", "version", "release", "arch"))
-    if "sourcerpm" not in tags or not name.startswith(_OF_KERNELS):  # a source package has none
+    title = "{}-{}-{}.{}.rpm".format(name, *edition)
+    if "sourcerpm" not in tags or not _is_of_a_kernel(title):  # a source package has none
         return NOTHING
     return FileFacts(
         digest=_digest(package.read_at(header.start, header.end - header.start)),
-        package="{}-{}-{}.{}.rpm".format(name, *edition),
+        package=title,
         members=tuple(dict(_linked(tags)).items()),
     )
 
@@ -124,11 +126,14 @@ def _of_deb(package: _Package, suffix: str) -> FileFacts:
     packed = package.read_at(control.offset, min(control.size or 0, _MOST_CONTROL))
     fields = email.parser.HeaderParser().parsestr(_control(packed, control.filter))
     name, version, arch = (fields.get(key, "") for key in ("Package", "Version", "Architecture"))
-    if not name.startswith(_OF_KERNELS):
-        return NOTHING
     kind = ".ddeb" if suffix == ".ddeb" or name.endswith("-dbgsym") else ".deb"
     version = version.partition(":")[2] or version  # file names leave the epoch out
-    return FileFacts(digest=_digest(packed), package=f"{name}_{version}_{arch}{kind}")
+    title = f"{name}_{version}_{arch}{kind}"
+    return FileFacts(digest=_digest(packed), package=title) if _is_of_a_kernel(title) else NOTHING
+
+
+def _is_of_a_kernel(title: str) -> bool:
+    return title.startswith(_OF_KERNELS) and _TITLE.fullmatch(title) is not None
 
 
 def _control(packed: bytes, filter_name: str) -> str:

@@ -112,7 +112,9 @@ def _changes(
             continue
         folders.add(folder)
         for entry in found:
-            if entry.is_dir(follow_symlinks=False):
+            if not _is_text(entry.name):
+                _refuse(report, root / folder, f"it holds {entry.name!r}, whose name is no text")
+            elif entry.is_dir(follow_symlinks=False):
                 if entry.name != ".git":
                     left.append(f"{folder}/{entry.name}" if folder else entry.name)
             elif entry.is_file(follow_symlinks=False) and not _is_never(entry.name):
@@ -123,6 +125,15 @@ def _changes(
                     yield _Change(folder=folder, name=entry.name, now=now, before=before)
         for name, before in known.items():
             yield _Change(folder=folder, name=name, now=None, before=before)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written down: it may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_never(name: str) -> bool:

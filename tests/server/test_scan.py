@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from tests import elf_writer
 from tests.conftest import DEBUG_PACKAGE, WORLD
 from tests.debuginfod_process import build_id_of
 from tests.processes import wait_for
+from tests.rpm_writer import rpm
 
 WORLDS = WORLD.parent
 RHEL = "kernel-debuginfo-4.18.0-553.999.1.el8_10.x86_64.rpm"
@@ -126,6 +128,31 @@ def test_a_folder_that_is_not_there_is_not_forgotten(scanned: Scanned, folder: P
     assert scan(folder, scanned).read == 0
     assert scanned.forget(folder) and not scanned.forget(folder)
     assert scanned.names(folder) == () and scanned.roots() == {}
+
+
+def test_nothing_that_lies_there_stops_a_scan(scanned: Scanned, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.rpm")).write_bytes(b"\xed\xab\xee\xdb")
+    (folder / os.fsdecode(b"\xfe")).mkdir()
+    (folder / "vmlinux").write_bytes(elf_writer.vmlinux()[:200])
+    (folder / "x.ko").write_bytes(b"\x7fELF\x07\x09")
+    (folder / "empty.ko").touch()
+    (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "fifo.ko")
+    for cut in range(0, 400, 7):
+        (folder / f"cut{cut}.ko").write_bytes(elf_writer.module("12" * 20)[:cut])
+    head = rpm([("./x", b"x")], tags={1117: ["a.debug"], 1118: ["/"], 1116: (7,), 1036: ["b"]})
+    for cut in range(96, len(head), 31):
+        (folder / f"cut{cut}.rpm").write_bytes(head[:cut])
+    (folder / "wrong.rpm").write_bytes(head.replace(b"kernel-debuginfo", b"kernel/../../../"))
+    good = folder / "good.ko"
+    good.write_bytes(elf_writer.module("34" * 20))
+    report = scan(folder, scanned)
+    assert report.refused > 20
+    found = scanned.find("34" * 20)
+    assert found is not None and found.path == good
+    assert not any("/" in name for name in scanned.names(folder))
 
 
 def test_a_scan_that_was_stopped_is_gone_on_with(scanned: Scanned, tmp_path: Path) -> None:
