@@ -180,6 +180,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
             app[CONFIG],
             unread=lambda: index.unread,
         )
+        app[RELOAD].on_change(index.reconfigure, "sources")
         app[RELOAD].on_change(search.reconfigure, "sources", "offline", "fetch_on_demand")
         app[LOOKUP] = Lookup(app[STORE], search, federation)
         with app[PREPARER].working():

@@ -20,6 +20,8 @@ from kernsym.cache import Store
 from kernsym.client.own_build import find_files, packed
 from tests import elf_writer
 from tests.conftest import BANNER, KERNEL, Kernsym
+from tests.deb_writer import ar
+from tests.deb_writer import tar as deb_tar
 from tests.debuginfod_process import build_id_of
 from tests.live_server import TOKEN, Answer, LiveServer, live_server
 from tests.own_world import OWN_BANNER, OwnWorld, make
@@ -64,6 +66,38 @@ def test_a_dump_of_an_own_kernel_opens_from_a_folder_that_was_scanned(
     done = kernsym("crash", world.dump, text="bt\nmod\nquit\n")
     assert "panic at" in done.stdout and "4 loaded, 4 with symbols" in done.stderr
     assert "verified: banner and build ID equal the dump's" in done.stderr
+
+
+def test_a_dump_of_an_own_kernel_opens_from_a_package_that_was_scanned(
+    kernsym: Kernsym, world: OwnWorld, tmp_path: Path
+) -> None:
+    """As `make bindeb-pkg` writes it, under any file name; a newer one of its name is another's."""
+    uname = KERNEL.uname
+    control = f"Package: linux-image-{uname}-dbg\nVersion: 6.1.192-7\nArchitecture: amd64\n"
+    tree = f"./usr/lib/debug/lib/modules/{uname}"
+    files = [(f"{tree}/{path.relative_to(world.modules / uname)}", path) for path in ko(world)]
+    for name, vmlinux in (("a", world.vmlinux.read_bytes()), ("b", elf_writer.vmlinux(OWN))):
+        members = [(f"{tree}/vmlinux", vmlinux), *((to, path.read_bytes()) for to, path in files)]
+        (tmp_path / "packages").mkdir(exist_ok=True)
+        (tmp_path / "packages" / name).write_bytes(
+            ar(
+                [
+                    ("debian-binary", b"2.0\n"),
+                    ("control.tar", deb_tar([("./control", control.encode())])),
+                    ("data.tar", deb_tar(members)),
+                ]
+            )
+        )
+    assert "error[unsupported]" in kernsym("fetch", OWN_BANNER, status=3).stderr
+    kernsym("scan", tmp_path / "packages")
+    done = kernsym("crash", world.dump, text="bt\nmod\nquit\n")
+    assert "panic at" in done.stdout and "4 loaded, 4 with symbols" in done.stderr
+    assert f"{tmp_path}/packages" in done.stderr and "differ" in done.stderr
+    assert kernsym("ls").stdout.startswith(f"local/x86_64/{uname}/1-")
+
+
+def ko(world: OwnWorld) -> list[Path]:
+    return sorted(world.modules.glob("*/kernel/**/*.ko"))
 
 
 def test_the_place_of_a_distributions_kernel_is_not_taken(kernsym: Kernsym, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from kernsym.client.output import printable
 from kernsym.client.settings import Settings
 from kernsym.client.texts import exists, is_package, read_text
 from kernsym.distros import Outcome
-from kernsym.distros.core.own import OWN
+from kernsym.distros.core.own import NAME
 
 if TYPE_CHECKING:
     from kernsym.cache import Store
@@ -77,7 +77,7 @@ def _own_builds(settings: Settings, opened: contextlib.ExitStack) -> Callable[[A
     stores: list[Store] = []
 
     def look(answer: Answer) -> Answer:
-        if answer.verdict.kernel is not None or not (folder / "kernels" / OWN.name).is_dir():
+        if answer.verdict.kernel is not None or not (folder / "kernels" / NAME).is_dir():
             return answer
         from kernsym.cache import Store
         from kernsym.cache.own_builds import with_own_builds

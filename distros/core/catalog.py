@@ -20,7 +20,8 @@ from kernsym.distros.core import neighbours
 from kernsym.distros.core.banner import find_banner
 from kernsym.distros.core.distro import Claim, Distro, Evidence
 from kernsym.distros.core.kernel import Fingerprint, Kernel
-from kernsym.distros.core.own import OWN, is_own
+from kernsym.distros.core.own import is_own
+from kernsym.distros.formats.own_builds import OWN
 
 _MACHINE = re.compile(r"[A-Za-z0-9_]{1,32}")
 # A value that begins with % is the format string in the kernel's image, not a note.

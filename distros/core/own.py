@@ -6,10 +6,8 @@ import hashlib
 import re
 
 from kernsym.distros.core.banner import find_banner
-from kernsym.distros.core.distro import Distro
 from kernsym.distros.core.errors import Unusable
 from kernsym.distros.core.kernel import Kernel
-from kernsym.distros.core.layout import Layout
 
 NAME = "local"
 
@@ -47,23 +45,3 @@ def own_kernel(banner: str, build_id: str | None, arch: str) -> Kernel:
 def is_own(kernel: Kernel) -> bool:
     """Whether somebody added it, and no distribution published it."""
     return kernel.distro == NAME
-
-
-def _layout(kernel: Kernel) -> Layout:
-    """As the store lays them out; where they came from does not matter."""
-    return Layout(
-        vmlinux=re.compile(r"vmlinux"),
-        modules=re.compile(r"modules/(?:.*/)?(?P<name>[^/]+)\.ko"),
-        source_root="source",
-    )
-
-
-OWN = Distro(
-    name=NAME,
-    title="own build",
-    recognise=lambda evidence: None,
-    packages=lambda kernel: (),
-    sources=lambda kernel, machine: (),
-    locate=lambda package, kernel, source, fetch: None,
-    layout=_layout,
-)

@@ -18,6 +18,7 @@ from kernsym.cache import Bundle, KnownKernel, Store
 from kernsym.cache.messages import Part, Priority
 from kernsym.distros import Kernel, KernsymError, PackageRef, Role, Source, distro_of
 from kernsym.distros.core.catalog import identify_package
+from kernsym.server.config import ServerConfig
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.mirrors.growing import ByteSource, GrowingFile
 from kernsym.server.mirrors.upstream import file_path, is_file_url
@@ -58,6 +59,10 @@ class PackageIndex:
         self._stopped = threading.Event()
         # A thread of its own, because it cannot become important again.
         self._thread = ThreadPoolExecutor(1, "package-index", initializer=_yield_to_others)
+
+    def reconfigure(self, config: ServerConfig) -> None:
+        """Look at the folders of another configuration from the next scan on."""
+        self._sources = config.sources
 
     def consider(self, job: Job, error: KernsymError | None) -> None:
         """A job has ended: what it brought may have to be looked through."""
