@@ -10,6 +10,7 @@ from aiohttp import web
 
 from kernsym.cache import Foreign, Store
 from kernsym.distros import KernsymError
+from kernsym.server.bring.added import sweep
 from kernsym.server.bring.packages import Packages
 from kernsym.server.bring.plan import Plans
 from kernsym.server.bring.watching import Watch
@@ -144,10 +145,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     """What needs the running loop: the sessions to mirrors, and the end of the jobs."""
     credentials = Credentials(app[CONFIG].credentials)
     shared = app[CONFIG].keeps_jobs
-    learns = shared and app[CONFIG].options.index_packages
-    every = 60.0 * app[CONFIG].options.scan_minutes
-    index = PackageIndex(app[STORE], app[CONFIG].sources, enabled=learns, scan_seconds=every)
-
+    index = _package_index(app)
     app[PREPARER] = Preparer(app[STORE], app[CONFIG].options, lasting=shared)
 
     def ended(job: Job, error: KernsymError | None) -> None:
@@ -180,12 +178,26 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
             app[CONFIG],
             unread=lambda: index.unread,
         )
-        app[RELOAD].on_change(index.reconfigure, "sources")
         app[RELOAD].on_change(search.reconfigure, "sources", "offline", "fetch_on_demand")
         app[LOOKUP] = Lookup(app[STORE], search, federation)
         with app[PREPARER].working():
             yield
         app[PLANS].close()
+
+
+def _package_index(app: web.Application) -> PackageIndex:
+    """What a shared server learns of folders and packages; it clears up after killed ones too."""
+    config = app[CONFIG]
+    if config.keeps_jobs:
+        sweep(app[STORE])
+    index = PackageIndex(
+        app[STORE],
+        config.sources,
+        enabled=config.keeps_jobs and config.options.index_packages,
+        scan_seconds=60.0 * config.options.scan_minutes,
+    )
+    app[RELOAD].on_change(index.reconfigure, "sources")
+    return index
 
 
 async def _close(app: web.Application) -> AsyncIterator[None]:

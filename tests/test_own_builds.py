@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import resource
 import shutil
 import socket
@@ -174,6 +175,16 @@ def test_what_was_sent_is_held_and_served(server: LiveServer, tmp_path: Path) ->
     assert asked.status == 200 and asked.json()["verification"]["build_id"] == "12" * 20
 
 
+def test_what_lies_beside_modules_is_passed_over(server: LiveServer) -> None:
+    """As a folder of installed modules has it."""
+    link = tarfile.TarInfo("modules/6.6.1-acme/build")
+    link.type, link.linkname = tarfile.SYMTYPE, "/home/me/linux"
+    listing = ("modules/6.6.1-acme/modules.dep", b"a list")
+    answer = send(server, link.tobuf() + whole(("vmlinux", elf_writer.vmlinux(OWN)), listing))
+    assert answer.status == 200, answer.body
+    assert [file["path"] for file in answer.json()["files"]] == ["root/vmlinux"]
+
+
 def changed(body: bytes, before: bytes, after: bytes) -> bytes:
     assert body.count(before) >= 1 and len(before) == len(after)
     return body.replace(before, after)
@@ -209,7 +220,7 @@ def test_what_is_not_as_it_should_be_is_refused_and_leaves_nothing(
         (whole(("modules/a.ko", b"x"), vmlinux), 400, "upload-odd"),
         (whole(vmlinux, ("../x.ko", b"x")), 400, "upload-odd"),
         (whole(vmlinux, ("source/../../x", b"x")), 400, "upload-odd"),
-        (whole(vmlinux, ("modules/readme", b"x")), 400, "upload-odd"),
+        (whole(vmlinux, ("readme", b"x")), 400, "upload-odd"),
         (whole(vmlinux, vmlinux), 400, "upload-odd"),
         (whole(vmlinux, ("modules/a.ko", other)), 422, "module-mismatch"),
         (whole(("vmlinux", b"\x7fELF and no more")), 502, "elf-unreadable"),
@@ -252,6 +263,16 @@ def test_a_full_disk_refuses_it_and_leaves_nothing(tmp_path: Path) -> None:
         assert answer.json()["code"] in ("disk-full", "store-unwritable")
         assert left_over(tmp_path) == []
         assert send(server, build(tmp_path / "a")).status == 200
+
+
+def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:
+    old, new = (tmp_path / "store/incoming" / name for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "vmlinux").touch()
+    os.utime(old, (1e9, 1e9))
+    with live_server(tmp_path):
+        assert not old.exists() and new.exists()
 
 
 def test_workers_pass_it_on(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import re
 import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ _SOURCE = "source/"
 _INCOMING = "incoming"
 _MOST_BYTES_OF_SUMS = 64 << 20  # a source tree has 80,000 files
 _PIECE = 1 << 20
+_STALE_SECONDS = 86_400.0
 _VERMAGIC = re.compile(rb"(?:^|\0)vermagic=(\S+)")
 
 
@@ -68,7 +70,10 @@ def add(store: Store, stream: IO[bytes], *, label: str, most_bytes: int) -> Bund
 
 def sweep(store: Store) -> None:
     """Remove what came to servers that were killed meanwhile."""
-    shutil.rmtree(store.root / _INCOMING, ignore_errors=True)
+    for folder in (store.root / _INCOMING).glob("*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(folder)
 
 
 @dataclass(slots=True)
@@ -88,7 +93,7 @@ class _Upload:
                 for member in archive:
                     archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
                     path = member.name.removeprefix("./")
-                    if member.isdir():
+                    if member.isdir() or member.issym():
                         continue
                     if sums is not None or not member.isreg():
                         raise _odd(f"{path} is no plain file, or stands behind {SUMS}")
@@ -96,8 +101,9 @@ class _Upload:
                     if path == SUMS:
                         sums = decode_sums(content.read(_MOST_BYTES_OF_SUMS))
                         continue
-                    self._write(_fit(path), content, member)
-                    yield path
+                    if _is_wanted(path):
+                        self._write(path, content, member)
+                        yield path
         except (tarfile.TarError, EOFError) as error:
             raise _damaged(str(error) or "it ends too early") from error
         if sums is None:
@@ -222,13 +228,16 @@ def _move(folder: Path, root: Path) -> None:
         tree.replace(root / _SOURCE)
 
 
-def _fit(path: str) -> str:
-    """Raises `Unusable` (`upload-odd`) for a path that no kernel is sent under."""
+def _is_wanted(path: str) -> bool:
+    """Whether a file is kept: beside modules lie lists of them.  Raises `Unusable` (`upload-odd`)
+    for a path that no kernel is sent under."""
     if {"", ".", ".."} & set(path.split("/")) or "\0" in path:
         raise _odd(f"it holds {path!r}")
-    if path != _VMLINUX and not _MODULE.fullmatch(path) and not path.startswith(_SOURCE):
-        raise _odd(f"it holds {path!r}, which is neither vmlinux, modules/*.ko nor source/")
-    return path
+    if path == _VMLINUX or path.startswith(_SOURCE):
+        return True
+    if not path.startswith("modules/"):
+        raise _odd(f"it holds {path!r}, which is neither vmlinux nor below modules/ or source/")
+    return _MODULE.fullmatch(path) is not None
 
 
 def _odd(what: str) -> Unusable:

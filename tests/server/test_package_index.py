@@ -9,14 +9,15 @@ import pytest
 
 from kernsym.cache import Bundle, Store, Verification
 from kernsym.cache.messages import Part, Priority
-from kernsym.distros import Fingerprint
+from kernsym.distros import Fingerprint, Source
 from kernsym.server.jobs import Job, JobBoard
 from kernsym.server.lookup.package_index import PackageIndex
 from tests.cache.test_store import BANNER, KERNEL, REF
-from tests.deb_writer import deb
+from tests.deb_writer import ar, deb, tar
 from tests.elf_writer import module
 
 EXT4 = "ab" * 20
+PACKAGE_NAME = REF.package.name
 MEMBER = f"./usr/lib/debug/lib/modules/{KERNEL.uname}/kernel/fs/ext4/ext4.ko"
 PACKAGE = deb([(MEMBER, module(EXT4))])
 
@@ -122,3 +123,32 @@ async def test_where_nothing_is_to_be_learned(
     async with index.working(JobBoard()):
         await asyncio.sleep(0.3)
     assert store.known.read(KERNEL.key) is None
+
+
+async def test_folders_are_scanned_again_and_again(store: Store, tmp_path: Path) -> None:
+    """What comes is found, and looked through under the name that it gives itself; what goes is
+    forgotten."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    source = Source(distro="*", kind="directory", url=folder.as_uri())
+    control = f"Package: {PACKAGE_NAME}\nVersion: {KERNEL.version}\nArchitecture: amd64\n"
+    index = PackageIndex(store, (source,), enabled=True, scan_seconds=0.1)
+    async with index.working(JobBoard()):
+        await asyncio.sleep(0.3)
+        package = folder / "came later"
+        package.write_bytes(
+            ar(
+                [
+                    ("debian-binary", b"2.0\n"),
+                    ("control.tar", tar([("./control", control.encode())])),
+                    ("data.tar", tar([(MEMBER, module(EXT4))])),
+                ]
+            )
+        )
+        await asyncio.wait_for(until_known(store), 20)
+        assert store.scanned.names(folder) == (REF.package.id,)
+        package.unlink()
+        while store.scanned.names(folder):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    found = store.known.find(EXT4)
+    assert found is not None and (found.package, found.module) == (REF.package.id, "ext4")
