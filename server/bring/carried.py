@@ -87,6 +87,7 @@ class _Arrival:
         self._store = store
         self._folder = store.folder(self.bundle.kernel)
         self._files = {file.path: file for file in carried.files}
+        self._trees = [file for file in carried.files if file.role is FileRole.SOURCE_TREE]
         for file in carried.files:
             digest = carrier.sums.get(self.prefix + file.path, file.sha256)
             if file.role is not FileRole.SOURCE_TREE and digest != file.sha256:
@@ -102,6 +103,7 @@ class _Arrival:
 
     def take(self, carrier: Carrier, files: Iterator[CarriedFile], there: dict[str, Path]) -> None:
         """Write what is not held; `there`: where each file of the bundle lies now."""
+        made: set[Path] = set()
         for file in files:
             path = file.path.removeprefix(self.prefix)
             entry = self._files.get(path) or self._tree_of(path)
@@ -112,7 +114,9 @@ class _Arrival:
             if entry in self._held or _is_there(target, file):
                 continue
             with writing(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
+                if target.parent not in made:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    made.add(target.parent)
                 content = _content(there[file.same_as]) if file.same_as else carrier.content()
                 _write(target, content, file.modified)
 
@@ -149,8 +153,7 @@ class _Arrival:
 
     def _tree_of(self, path: str) -> BundleFile | None:
         """The source tree that a file lies in."""
-        trees = (file for file in self._files.values() if file.role is FileRole.SOURCE_TREE)
-        return next((tree for tree in trees if path.startswith(f"{tree.path}/")), None)
+        return next((tree for tree in self._trees if path.startswith(f"{tree.path}/")), None)
 
     def _path(self, file: BundleFile) -> Path:
         return self._folder / file.path
