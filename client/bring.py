@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from kernsym.cache import Bundle
 from kernsym.cache.messages import Event, EventKind, JobStatus, SymbolsRequest
 from kernsym.client.output import Reporter
-from kernsym.client.server_api import ServerApi
-from kernsym.distros import KernsymError
+from kernsym.distros import Kernel, KernsymError
+
+if TYPE_CHECKING:
+    from kernsym.client.server_api import ServerApi
 
 # A job that another request began may end without what this one wants; the next job adds it.
 _MOST_JOBS = 5
 _PAUSE_SECONDS = 0.5
 
-ListModules = Callable[[PurePosixPath], tuple[str, ...]]
+ListModules = Callable[[Kernel, str], tuple[str, ...]]
 
 
 def bring(
@@ -29,7 +31,8 @@ def bring(
     """The bundle that answers `request`, once the server has it.
 
     `list_modules` redeems a request whose `modules` is None: it is called while the job still
-    runs, with the path of the checked vmlinux in the store, and says which modules are wanted.
+    runs, with the path of the checked vmlinux in its kernel's folder, and says which modules are
+    wanted.
     Raises what the server met.
     """
     for _ in range(_MOST_JOBS):
@@ -65,8 +68,8 @@ def _follow(
     """Follow a job to its end; the request that now says what is wanted."""
     for event in api.events(job.id):
         if event.kind is EventKind.VMLINUX and request.modules is None and list_modules:
-            folder = PurePosixPath("kernels") / (event.kernel or job.kernel).key
-            request = replace(request, modules=list_modules(folder / event.path))
+            names = list_modules(event.kernel or job.kernel, event.path)
+            request = replace(request, modules=names)
             _symbols(api, request, reporter)
         else:
             tell(event, reporter)

@@ -7,12 +7,15 @@ import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from kernsym.cache import Bundle, BundleFile, FileRole, Store, placed
 from kernsym.client.output import Reporter
 from kernsym.client.server_api import ServerApi
 from kernsym.distros import Kernel, Refused
+
+if TYPE_CHECKING:
+    from kernsym.client.server_api import ServerApi
 
 
 def copy_files(

@@ -13,10 +13,11 @@ INPUT_FILE = "commands"
 SOURCES_FILE = "sources.gdb"
 LINKS = "links"
 
-# The callback (client/session.py answers it): crash writes its lists, knocks, waits, and loads.
+# crash reads its input file line by line, and sees what is added to it: where its commands are not
+# known yet the file ends with a knock, at which crash waits (client/session.py adds what follows).
+KNOCK, READY = "knock", "ready"
+# What crash writes when it is asked for its modules.
 LISTED, TAINTED = "listed", "tainted"
-KNOCK, READY, ANSWER = "knock", "ready", "answer"
-MODULES = "modules"
 # A sign that crash has come to its input.
 BEGUN = "begun"
 
@@ -26,29 +27,39 @@ class CrashCommand:
     """How to start crash.
 
     `argv` refers to `files` (name to text) and `links` (name to target), which have to lie in
-    the folder that the command was made for.  `calls_back`: crash will ask for its modules.
+    the folder that the command was made for.
     `argv_again`: how to start it once more when it ends without having made the file `BEGUN`.
     """
 
     argv: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, Path], ...]
-    calls_back: bool
     argv_again: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Symbols:
-    """What crash is to use; all paths absolute.
+class Commands:
+    """Lines for crash's input file, with `files` and `links` as of `CrashCommand`.
 
-    `namelists`: vmlinux, or the pair of stripped kernel and `.debug`.  `modules`: name in the
-    kernel's spelling and object file; None: nobody could list them, so crash shall ask.
+    `knocks`: crash waits at the last one for more.
+    """
+
+    lines: tuple[str, ...]
+    files: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, Path], ...] = ()
+    knocks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Symbols:
+    """What crash is to use beside its namelists; all paths absolute.
+
+    `modules`: name in the kernel's spelling and object file.
     `sources`: the folder that DWARF's relative names start in; it may come later.
     `source_prefix`: what that folder is called in DWARF's absolute names; "" unknown.
     """
 
-    namelists: tuple[Path, ...]
-    modules: tuple[tuple[str, Path], ...] | None = ()
+    modules: tuple[tuple[str, Path], ...] = ()
     sources: Path | None = None
     source_prefix: str = ""
 
@@ -56,46 +67,42 @@ class Symbols:
 def crash_command(
     program: Path,
     facts: DumpFacts,
-    symbols: Symbols,
+    namelists: Sequence[Path],
     folder: Path,
+    commands: Commands,
     *,
     arguments: Sequence[str] = (),
-    extra_input: Sequence[str] = (),
     again: Sequence[str] = (),
 ) -> CrashCommand:
-    """The command for a dump.
+    """The command for a dump, with `commands` as its input file.
 
-    `folder` is where its files will lie; the path must be plain (`is_plain`).  `arguments` are
-    the user's own for crash, `extra_input` the lines of an input file of theirs.  `again`: options
-    for a second start, unless the dump or the user tells what they would.
+    `namelists`: vmlinux, or the pair of stripped kernel and `.debug`.  `folder` is where its files
+    will lie; the path must be plain (`is_plain`).  `arguments` are the user's own for crash.
+    `again`: options for a second start, unless the dump or the user tells what they would.
     """
-    links: dict[str, Path] = {}
-    namelists = [
+    links = dict(commands.links)
+    names = [
         str(_argument(path, f"{LINKS}/vmlinux{number or ''}", folder, links))
-        for number, path in enumerate(symbols.namelists)
+        for number, path in enumerate(namelists)
     ]
     dump = _dump_argument(Path(facts.path).absolute(), folder, links)
-    lines, files = _first_commands(symbols, folder, links)
-    if "--no_modules" in arguments:
-        lines = [line for line in lines if line.startswith("gdb ")]
-    if "--minimal" in arguments:  # it knows neither `gdb` nor `mod`
-        lines = []
     told = facts.phys_base is not None or any("phys_base=" in word for word in arguments)
     if told or "--minimal" in arguments:
         again = ()
-    if again:
-        lines.insert(0, f"!: > {folder / BEGUN}")
-    lines += extra_input
+    begun = [f"!: > {folder / BEGUN}"] if again else []
     start = (str(program), "-s", "-i", str(folder / INPUT_FILE))
     options = (*_memory_options(facts), *arguments)
-    files_of_kernel = (*namelists, f"{dump}@0x0" if facts.needs_address else str(dump))
+    files_of_kernel = (*names, f"{dump}@0x0" if facts.needs_address else str(dump))
     return CrashCommand(
         argv=(*start, *options, *files_of_kernel),
         argv_again=(*start, *again, *options, *files_of_kernel) if again else (),
-        files=((INPUT_FILE, "".join(f"{line}\n" for line in lines)), *files),
+        files=((INPUT_FILE, as_text([*begun, *commands.lines])), *commands.files),
         links=tuple(links.items()),
-        calls_back=any(KNOCK in line for line in lines),
     )
+
+
+def as_text(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 # Options for raw memory by machine: crash's name, key of VMCOREINFO (decimal, or hex with 0x).
@@ -129,13 +136,19 @@ def _memory_options(facts: DumpFacts) -> list[str]:
     return options
 
 
-def _first_commands(
-    symbols: Symbols, folder: Path, links: dict[str, Path]
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """The lines of the input file, and further files that they use."""
+def first_commands(
+    symbols: Symbols,
+    folder: Path,
+    *,
+    arguments: Sequence[str] = (),
+    extra_input: Sequence[str] = (),
+) -> Commands:
+    """What makes modules and sources known to crash, then `extra_input`: the lines of an input
+    file of the user's.  `folder`, `arguments`: as of `crash_command`."""
+    links: dict[str, Path] = {}
     lines: list[str] = []
     files: list[tuple[str, str]] = []
-    if symbols.sources is not None:
+    if symbols.sources is not None and "--minimal" not in arguments:
         tree = _word(symbols.sources, f"{LINKS}/sources", folder, links)
         # gdb remembers a source file that it did not find until the next `directory`; so each
         # `list` begins with one, and sources that arrive while the user works are seen.
@@ -144,22 +157,30 @@ def _first_commands(
             text = f"set substitute-path {symbols.source_prefix} {tree}\n{text}"
         files.append((SOURCES_FILE, text))
         lines.append(f"gdb source {folder / SOURCES_FILE}")
-    if symbols.modules is None:
-        lines += _callback(folder)
-    for name, path in symbols.modules or ():
+    for name, path in symbols.modules if has_modules(arguments) else ():
         if re.fullmatch(r"[\w-]+", name, re.ASCII):
             file = _word(path, f"{LINKS}/{name}.ko", folder, links)
             lines.append(f"mod -s {name} {file} > /dev/null")
-    return lines, files
+    return Commands(lines=(*lines, *extra_input), files=tuple(files), links=tuple(links.items()))
 
 
-def _callback(folder: Path) -> list[str]:
-    return [
-        f"mod > {folder / LISTED}",
-        f"mod -t > {folder / TAINTED}",
-        f"!echo > {folder / KNOCK}; read answered < {folder / READY}; cat {folder / ANSWER}",
-        f"mod -S {folder / MODULES} > /dev/null",
-    ]
+def has_modules(arguments: Sequence[str]) -> bool:
+    """Whether crash knows `mod` when it is started so; with --minimal it does not know `gdb`
+    either."""
+    return not {"--minimal", "--no_modules"} & set(arguments)
+
+
+def knock(folder: Path, keeper: int) -> Commands:
+    """Has crash wait until its next commands are known; `keeper`: the process that will tell them,
+    without which crash ends."""
+    wait = f"echo 1<> {folder / KNOCK} && read answered < {folder / READY}"
+    return Commands(lines=(f"!kill -0 {keeper} && {wait} || kill -9 $PPID",), knocks=True)
+
+
+def listing(folder: Path, keeper: int) -> Commands:
+    """Has crash write its list of modules, and then wait."""
+    asked = (f"mod > {folder / LISTED}", f"mod -t > {folder / TAINTED}")
+    return Commands(lines=(*asked, *knock(folder, keeper).lines), knocks=True)
 
 
 def is_plain(path: Path) -> bool:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernsym.cache import Bundle, FileRole
 from kernsym.cache.messages import Partial
 from kernsym.client.answers import kernel_line
-from kernsym.client.crash import Symbols, crash_command, is_plain, split_input_option
-from kernsym.client.crash_versions import refuse_if_unfit, warning_about
+from kernsym.client.bringing import Bringing, Namelists
+from kernsym.client.crash import (
+    Commands,
+    Symbols,
+    crash_command,
+    first_commands,
+    has_modules,
+    is_plain,
+    knock,
+    listing,
+    split_input_option,
+)
+from kernsym.client.crash_versions import CrashProgram, refuse_if_unfit, warning_about
 from kernsym.client.holdings import Holdings, open_holdings
 from kernsym.client.matching import Matching, match_modules
 from kernsym.client.modules import LoadedModule
@@ -22,8 +35,8 @@ from kernsym.client.opened import OpenedDump, open_for_debugging
 from kernsym.client.output import Reporter
 from kernsym.client.programs import find_crash
 from kernsym.client.session import (
-    ModuleFiles,
     private_folder,
+    read_listed,
     run_crash,
     stray_startup_file,
     write_files,
@@ -54,41 +67,137 @@ def run(settings: Settings, wish: CrashWish) -> int:
     dump = open_for_debugging(wish.dump, reporter)
     refuse_if_unfit(program, dump.facts.fingerprint.arch, dump.facts.compression)
     with open_holdings(settings, partial=wish.partial) as holdings:
-        bundle = holdings.symbols(
-            dump.facts.fingerprint, dump.module_names, all_modules=wish.all_modules
+        session = _Session(
+            program=program,
+            wish=replace(wish, arguments=arguments),
+            extra_input=tuple(extra_input),
+            dump=dump,
+            holdings=holdings,
+            bringing=Bringing(dump, holdings, all_modules=wish.all_modules),
+            reporter=reporter,
         )
-        if is_own(bundle.kernel):
-            reporter.line("kernel", f"{kernel_line(bundle.kernel)}  {bundle.label}".rstrip())
-        for line in warning_about(program, bundle.kernel.version):
-            reporter.warning(line)
-        vmlinux = holdings.namelist(bundle)
-        symbols = Symbols(
-            namelists=holdings.namelists(bundle),
-            modules=_module_files(dump, vmlinux, bundle, holdings, reporter),
-            sources=_sources(dump, bundle, holdings, wish, reporter),
-            source_prefix=bundle.source_prefix,
-        )
-        if wish.only_print:
-            return _print(program.path, dump, symbols, bundle, holdings, arguments, extra_input)
+        return session.print_command() if wish.only_print else session.run()
+
+
+class _ReplacedError(Exception):
+    """The vmlinux that crash has opened was refused in the end, and came again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    """One dump in crash.
+
+    crash starts with a vmlinux that is checked, while modules still come; it waits before its first
+    command until everything is published, so that nobody works with what may yet be refused.
+    """
+
+    program: CrashProgram
+    wish: CrashWish
+    extra_input: tuple[str, ...]
+    dump: OpenedDump
+    holdings: Holdings
+    bringing: Bringing
+    reporter: Reporter
+
+    def run(self) -> int:
+        """crash's exit status, 128+N when signal N ended it."""
+        opened = self.bringing.namelists()
+        for line in warning_about(self.program, opened.kernel.version):
+            self.reporter.warning(line)
+        try:
+            status = self._start(opened)
+        except _ReplacedError:
+            self.reporter.warning("its vmlinux was refused and came anew: crash is started again")
+            bundle = self.bringing.bundle()
+            status = self._start(Namelists.at(bundle.kernel, self.holdings.namelists(bundle)))
+        bundle = self.bringing.bundle()  # crash may have ended before all had come: it goes on
+        if self.holdings.was_withdrawn(bundle):
+            words = "the symbols of this session were found to be wrong: ask once more"
+            self.reporter.warning(words)
+        return status
+
+    def _start(self, opened: Namelists) -> int:
         with private_folder() as folder:
             command = crash_command(
-                program.path,
-                dump.facts,
-                symbols,
+                self.program.path,
+                self.dump.facts,
+                opened.paths,
                 folder,
-                arguments=arguments,
-                extra_input=extra_input,
-                again=distro_of(bundle.kernel).crash_again(bundle.kernel),
+                knock(folder, os.getpid()),
+                arguments=self.wish.arguments,
+                again=distro_of(opened.kernel).crash_again(opened.kernel),
             )
-            status = run_crash(
+            return run_crash(
                 command,
                 folder,
-                directory=_directory(folder, reporter),
-                find_modules=lambda loaded: _answer_crash(loaded, dump, holdings, reporter),
+                directory=_directory(folder, self.reporter),
+                batches=self._batches(opened, folder),
             )
-        if holdings.was_withdrawn(bundle):
-            reporter.warning("the symbols of this session were found to be wrong: ask once more")
-        return status
+
+    def _batches(self, opened: Namelists, folder: Path) -> Iterator[Commands]:
+        bundle = self.bringing.bundle()
+        if not opened.are_published(bundle):
+            raise _ReplacedError
+        loaded = self.dump.loaded(self.holdings.namelist(bundle))
+        if self.dump.unlisted is not None and has_modules(self.wish.arguments):
+            self.reporter.line("modules", "crash will be asked which are loaded")
+            yield listing(folder, os.getpid())
+            loaded = read_listed(folder)
+            bundle = self._with_modules(bundle, loaded)
+        yield first_commands(
+            self._symbols(bundle, loaded),
+            folder,
+            arguments=self.wish.arguments,
+            extra_input=self.extra_input,
+        )
+
+    def _with_modules(self, bundle: Bundle, loaded: tuple[LoadedModule, ...]) -> Bundle:
+        """With the files of the modules that crash itself listed, if they can be had."""
+        names = tuple(module.name for module in loaded)
+        try:
+            return self.holdings.symbols(self.dump.facts.fingerprint, names)
+        except KernsymError as error:
+            self.reporter.warning(f"no symbols of modules: {error.message}")
+            return bundle
+
+    def _symbols(self, bundle: Bundle, loaded: tuple[LoadedModule, ...]) -> Symbols:
+        if is_own(bundle.kernel):
+            line = f"{kernel_line(bundle.kernel)}  {bundle.label}".rstrip()
+            self.reporter.line("kernel", line)
+        matching = match_modules(loaded, bundle)
+        self.reporter.line("modules", summary(matching))
+        folder = self.holdings.store.folder(bundle.kernel)
+        return Symbols(
+            modules=tuple((module.name, folder / file.path) for module, file in matching.chosen),
+            sources=_sources(self.dump, bundle, self.holdings, self.wish, self.reporter),
+            source_prefix=bundle.source_prefix,
+        )
+
+    def print_command(self) -> int:
+        """Print a command for the shell; its files stay, in the kernel's folder if crash takes
+        it."""
+        bundle = self.bringing.bundle()
+        loaded = self.dump.loaded(self.holdings.namelist(bundle))
+        if self.dump.unlisted is not None:
+            self.reporter.warning("the printed command loads no modules: drgn cannot list them")
+        folder = _lasting_folder(self.holdings.store.folder(bundle.kernel) / "commands")
+        commands = first_commands(
+            self._symbols(bundle, loaded),
+            folder,
+            arguments=self.wish.arguments,
+            extra_input=self.extra_input,
+        )
+        command = crash_command(
+            self.program.path,
+            self.dump.facts,
+            self.holdings.namelists(bundle),
+            folder,
+            commands,
+            arguments=self.wish.arguments,
+        )
+        write_files(command, folder)
+        print(shlex.join(command.argv))
+        return 0
 
 
 def _read_input_option(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
@@ -102,24 +211,6 @@ def _read_input_option(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], lis
         raise Unusable(
             "input-unreadable", f"crash's input file {path} cannot be read: {error.strerror}"
         ) from error
-
-
-def _module_files(
-    dump: OpenedDump, vmlinux: Path, bundle: Bundle, holdings: Holdings, reporter: Reporter
-) -> tuple[tuple[str, Path], ...] | None:
-    """The object file of each loaded module; None when crash has to be asked for the list."""
-    loaded = dump.loaded(vmlinux)
-    if dump.unlisted is not None:
-        reporter.line("modules", "crash will be asked which are loaded")
-        return None
-    matching = match_modules(loaded, bundle)
-    reporter.line("modules", summary(matching))
-    return _paths(matching, bundle, holdings)
-
-
-def _paths(matching: Matching, bundle: Bundle, holdings: Holdings) -> tuple[tuple[str, Path], ...]:
-    folder = holdings.store.folder(bundle.kernel)
-    return tuple((module.name, folder / file.path) for module, file in matching.chosen)
 
 
 def summary(matching: Matching) -> str:
@@ -146,9 +237,8 @@ def _sources(
         return folder
     if folder is not None and sys.stdin.isatty() and not wish.only_print:
         reporter.line("sources", "on their way; `list` shows them when they are there")
-        quietly = replace(holdings, reporter=Reporter(quiet=True))
         threading.Thread(
-            target=_bring_sources, args=(dump, quietly), name="sources", daemon=True
+            target=_bring_sources, args=(dump, holdings.quiet()), name="sources", daemon=True
         ).start()
         return folder
     return _bring_sources(dump, holdings)
@@ -162,17 +252,6 @@ def _bring_sources(dump: OpenedDump, holdings: Holdings) -> Path | None:
         return None
 
 
-def _answer_crash(
-    loaded: tuple[LoadedModule, ...], dump: OpenedDump, holdings: Holdings, reporter: Reporter
-) -> ModuleFiles:
-    """The object files for the modules that crash itself listed."""
-    names = tuple(module.name for module in loaded)
-    bundle = holdings.symbols(dump.facts.fingerprint, names)
-    matching = match_modules(loaded, bundle)
-    text = f"modules: {summary(matching)}\n"
-    return ModuleFiles(files=_paths(matching, bundle, holdings), text=text)
-
-
 def _directory(folder: Path, reporter: Reporter) -> Path | None:
     """crash's working directory: ours, unless a file in it would be executed."""
     stray = stray_startup_file(Path.cwd())
@@ -180,28 +259,6 @@ def _directory(folder: Path, reporter: Reporter) -> Path | None:
         return None
     reporter.warning(f"{stray} is not executed: crash runs in {folder}, gone when it ends")
     return folder
-
-
-def _print(
-    program: Path,
-    dump: OpenedDump,
-    symbols: Symbols,
-    bundle: Bundle,
-    holdings: Holdings,
-    arguments: tuple[str, ...],
-    extra_input: list[str],
-) -> int:
-    """Print a command for the shell; its files stay, in the kernel's folder if crash takes it."""
-    if symbols.modules is None:
-        holdings.reporter.warning("the printed command loads no modules: drgn cannot list them")
-        symbols = replace(symbols, modules=())
-    folder = _lasting_folder(holdings.store.folder(bundle.kernel) / "commands")
-    command = crash_command(
-        program, dump.facts, symbols, folder, arguments=arguments, extra_input=extra_input
-    )
-    write_files(command, folder)
-    print(shlex.join(command.argv))
-    return 0
 
 
 def _lasting_folder(parent: Path) -> Path:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kernsym.cache import Bundle, FileRole, Store
 from kernsym.cache.messages import Part, Partial, SymbolsRequest
 from kernsym.client.bring import bring
 from kernsym.client.copying import copy_files, copy_sources
 from kernsym.client.output import Reporter
-from kernsym.client.server_api import ServerApi
 from kernsym.client.settings import Settings
-from kernsym.distros import Fingerprint, KernsymError, distro_of, normalise_module
+from kernsym.distros import Fingerprint, Kernel, KernsymError, distro_of, normalise_module
+
+if TYPE_CHECKING:
+    from kernsym.client.server_api import ServerApi
+
+OnVmlinux = Callable[[Kernel, tuple[Path, ...]], None]
 
 
 @contextlib.contextmanager
@@ -22,10 +28,23 @@ def open_holdings(
     settings: Settings, packages: Path | None = None, *, partial: Partial = Partial.NO
 ) -> Iterator[Holdings]:
     """The holdings of this machine, with the server that the settings name or an embedded one,
-    which looks for packages in the folder `packages` first."""
-    with contextlib.closing(Store(settings.store_folder())) as store, settings.api(packages) as api:
+    which looks for packages in the folder `packages` first.  It is started when it is asked for
+    the first time."""
+    guard = threading.Lock()
+    with (
+        contextlib.closing(Store(settings.store_folder())) as store,
+        contextlib.ExitStack() as stack,
+    ):
+        started: list[ServerApi] = []
+
+        def connect() -> ServerApi:
+            with guard:
+                if not started:
+                    started.append(stack.enter_context(settings.api(packages)))
+                return started[0]
+
         yield Holdings(
-            api=api,
+            connect=connect,
             store=store,
             shared=settings.server_url() is None,
             reporter=settings.reporter(),
@@ -37,15 +56,36 @@ def open_holdings(
 class Holdings:
     """Where the files of kernels come from and lie.
 
-    `shared`: the server works on `store` itself, so its files are used in place.
-    `partial`: whether symbols may be of packages that do not come whole.
+    `connect` gives the server.  `shared`: it works on `store` itself, so its files are used in
+    place.  `partial`: whether symbols may be of packages that do not come whole.
     """
 
-    api: ServerApi
+    connect: Callable[[], ServerApi]
     store: Store
     shared: bool
     reporter: Reporter
     partial: Partial = Partial.NO
+
+    @property
+    def api(self) -> ServerApi:
+        return self.connect()
+
+    def quiet(self) -> Holdings:
+        """The same, without a word."""
+        return replace(self, reporter=Reporter(quiet=True))
+
+    def proven(self, fingerprint: Fingerprint) -> Bundle | None:
+        """What is held here of the kernel that the fingerprint's build ID and banner prove; None:
+        the server may know more."""
+        if not fingerprint.build_id or not fingerprint.banner:
+            return None
+        with contextlib.suppress(KernsymError):
+            for bundle in self.store.find_banner(fingerprint.banner):
+                self.store.uses.note(bundle.kernel.key)  # so that nobody takes it away
+                same = bundle.verification.build_id == fingerprint.build_id
+                if same and not bundle.unchecked and all(map(Path.is_file, self.namelists(bundle))):
+                    return bundle
+        return None
 
     def symbols(
         self,
@@ -54,11 +94,14 @@ class Holdings:
         *,
         all_modules: bool = False,
         original: bool = False,
+        on_vmlinux: OnVmlinux = lambda kernel, namelists: None,
     ) -> Bundle:
         """vmlinux and modules, here.  `original`: vmlinux itself and not only its prepared copy.
 
         `modules`: their names, or a function that lists them from the path of the checked
-        vmlinux; with a shared store it is called while the package still comes.
+        vmlinux; with a shared store it is called while the package still comes.  Before that
+        `on_vmlinux` is told what crash can open already, unless that are two files and the second
+        one is not here yet.
         """
         request = SymbolsRequest(
             fingerprint=fingerprint,
@@ -67,9 +110,18 @@ class Holdings:
             partial=self.partial,
         )
         listed = None if isinstance(modules, tuple) else modules
-        redeem = (lambda path: listed(self.store.root / path)) if listed else None
-        bundle = self._here(bring(self.api, request, self.reporter, redeem), request, original)
+
+        def redeem(kernel: Kernel, path: str) -> tuple[str, ...]:
+            assert listed is not None
+            vmlinux = self.store.folder(kernel) / path
+            if distro_of(kernel).layout(kernel).stripped is None:
+                on_vmlinux(kernel, (vmlinux,))
+            return listed(vmlinux)
+
+        brought = bring(self.api, request, self.reporter, redeem if listed else None)
+        bundle = self._here(brought, request, original)
         if listed is not None:
+            on_vmlinux(bundle.kernel, self.namelists(bundle))
             names = listed(self.namelist(bundle))
             request = replace(request, modules=names)
             bundle = self._here(bring(self.api, request, self.reporter), request, original)

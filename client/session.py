@@ -1,4 +1,4 @@
-"""Runs crash: its private folder, working directory, signals, and its questions for modules."""
+"""Runs crash: its private folder, working directory, signals, and what it is told while it runs."""
 
 from __future__ import annotations
 
@@ -9,39 +9,28 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
 from kernsym.client.crash import (
-    ANSWER,
     BEGUN,
+    INPUT_FILE,
     KNOCK,
     LISTED,
-    MODULES,
     READY,
     TAINTED,
+    Commands,
     CrashCommand,
+    as_text,
     is_plain,
 )
 from kernsym.client.module_table import parse_module_table
 from kernsym.client.modules import LoadedModule
-from kernsym.distros import KernsymError, Unusable
+from kernsym.distros import Unusable
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleFiles:
-    """The answer to crash's question: object files by module name, and text for the user."""
-
-    files: tuple[tuple[str, Path], ...]
-    text: str = ""
-
-
-# For crash to end when it is told to; for the answer to its question when the user leaves first.
+# For crash to end when it is told to.
 _PATIENCE_SECONDS = 3.0
-
-FindModules = Callable[[tuple[LoadedModule, ...]], ModuleFiles]
 
 
 @contextlib.contextmanager
@@ -61,7 +50,7 @@ def private_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def write_files(command: CrashCommand, folder: Path) -> None:
+def write_files(command: CrashCommand | Commands, folder: Path) -> None:
     """Put what the command refers to into the folder that it was made for."""
     for name, text in command.files:
         (folder / name).write_text(text)
@@ -87,73 +76,105 @@ def run_crash(
     folder: Path,
     *,
     directory: Path | None = None,
-    find_modules: FindModules | None = None,
+    batches: Iterator[Commands] | None = None,
 ) -> int:
     """Run crash on the terminal and return its exit status, 128+N when signal N ended it.
 
     Where the command says how, it is started once more when it ended before its first command.
-    `directory` is its working directory, None: ours.  `find_modules` must be given when the
-    command calls back.
+    `directory` is its working directory, None: ours.  `batches`: what crash is told when it knocks,
+    one for each knock; a thread takes them, the first at once.  What they raise ends crash and is
+    raised; until the last of them is told Ctrl-C ends crash too (`KeyboardInterrupt`).
     """
     write_files(command, folder)
     environment = dict(os.environ)
     if not environment.get("HOME"):
         environment.pop("HOME", None)  # crash's gdb aborts on an empty one
+    process = _Process(directory, environment)
     with contextlib.ExitStack() as stack:
-        if command.calls_back and find_modules is not None:
-            stack.enter_context(_answering(folder, find_modules))
-        status = _run(command.argv, directory, environment)
+        if batches is not None:
+            stack.enter_context(_telling(folder, batches, process))
+        status = process.run(command.argv)
         if status > 0 and command.argv_again and not (folder / BEGUN).exists():
             added = [word for word in command.argv_again if word not in command.argv]
             print(f"crash did not start; once more with {' '.join(added)}", file=sys.stderr)
-            status = _run(command.argv_again, directory, environment)
+            status = process.run(command.argv_again)
     return 128 - status if status < 0 else status
 
 
-def _run(argv: Sequence[str], directory: Path | None, environment: dict[str, str]) -> int:
-    process: subprocess.Popen[bytes] | None = None
+def read_listed(folder: Path) -> tuple[LoadedModule, ...]:
+    """The modules that crash has listed (`crash.listing`)."""
+    listed, tainted = (
+        (folder / name).read_text(errors="replace") if (folder / name).exists() else ""
+        for name in (LISTED, TAINTED)
+    )
+    return parse_module_table(listed, tainted)
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        if process is not None:
-            process.send_signal(number)
+
+class _Process:
+    """crash, running now or not.  `waits`: it was not told all of its first commands yet."""
+
+    def __init__(self, directory: Path | None, environment: dict[str, str]) -> None:
+        self.waits = False
+        self._directory = directory
+        self._environment = environment
+        self._running: subprocess.Popen[bytes] | None = None
+        self._error: BaseException | None = None
+
+    def end(self, error: BaseException) -> None:
+        """End it, and let `run` raise the error."""
+        self._error = error
+        if self._running is not None:
+            self._running.kill()
+
+    def run(self, argv: Sequence[str]) -> int:
+        """Run it to its end.  Raises what it was ended for, `Unusable` (`crash-broken`)."""
+        # The terminal sends SIGINT and SIGQUIT to crash too, which interrupts its command; a
+        # handler, unlike SIG_IGN, is not inherited.
+        handlers = {
+            signal.SIGINT: self._interrupt,
+            signal.SIGQUIT: self._interrupt,
+            signal.SIGTERM: self._pass_on,
+            signal.SIGHUP: self._pass_on,
+        }
+        previous = {
+            number: signal.signal(number, handler)
+            for number, handler in handlers.items()
+            if signal.getsignal(number) is not signal.SIG_IGN  # nohup: leave it so
+        }
+        try:
+            self._running = subprocess.Popen(argv, cwd=self._directory, env=self._environment)
+            if self._error is not None:  # from before it ran
+                self._running.kill()
+            status = self._running.wait()
+        except OSError as error:
+            raise Unusable(
+                "crash-broken",
+                f"{argv[0]} does not start: {error.strerror}",
+                hint="run kernsym doctor",
+            ) from error
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        if self._error is not None:
+            raise self._error
+        return status
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.waits:
+            self.end(KeyboardInterrupt())
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        if self._running is not None:
+            self._running.send_signal(number)
             # At its prompt, or in a loop, crash does not heed them: gdb has taken the handlers.
-            killer = threading.Timer(_PATIENCE_SECONDS, process.kill)
+            killer = threading.Timer(_PATIENCE_SECONDS, self._running.kill)
             killer.daemon = True
             killer.start()
 
-    # The terminal sends SIGINT and SIGQUIT to crash too, which interrupts its command; a handler,
-    # unlike SIG_IGN, is not inherited.
-    handlers = {
-        signal.SIGINT: _leave_to_crash,
-        signal.SIGQUIT: _leave_to_crash,
-        signal.SIGTERM: pass_on,
-        signal.SIGHUP: pass_on,
-    }
-    previous = {
-        number: signal.signal(number, handler)
-        for number, handler in handlers.items()
-        if signal.getsignal(number) is not signal.SIG_IGN  # nohup: leave it so
-    }
-    try:
-        process = subprocess.Popen(argv, cwd=directory, env=environment)
-        return process.wait()
-    except OSError as error:
-        raise Unusable(
-            "crash-broken", f"{argv[0]} does not start: {error.strerror}", hint="run kernsym doctor"
-        ) from error
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _leave_to_crash(number: int, frame: FrameType | None) -> None:
-    pass
-
 
 @contextlib.contextmanager
-def _answering(folder: Path, find_modules: FindModules) -> Iterator[None]:
-    """Answer the command's knock, once, from a thread."""
-    (folder / MODULES).mkdir()
+def _telling(folder: Path, batches: Iterator[Commands], process: _Process) -> Iterator[None]:
+    """Tell crash its commands, from a thread."""
     os.mkfifo(folder / KNOCK)
     os.mkfifo(folder / READY)
     # Open at both ends, so that neither side waits for the other to open.
@@ -161,17 +182,27 @@ def _answering(folder: Path, find_modules: FindModules) -> Iterator[None]:
     ready = os.open(folder / READY, os.O_RDWR)
     stop = b"."
 
-    def answer() -> None:
-        if os.read(knock, 1) == stop:
-            return
-        text = "kernsym: the files of the modules could not be found\n"
-        try:
-            text = _prepare_modules(folder, find_modules)
-        finally:  # whatever happened, crash waits for these
-            (folder / ANSWER).write_text(text)
+    def tell() -> None:
+        heard = b""
+        for batch in batches:
+            heard = heard or os.read(knock, 1)
+            if heard == stop:
+                return
+            write_files(batch, folder)
+            with (folder / INPUT_FILE).open("a") as file:
+                file.write(as_text(batch.lines))
+            process.waits = batch.knocks
             os.write(ready, b"\n")
+            heard = os.read(knock, 1) if batch.knocks else b""
 
-    thread = threading.Thread(target=answer, name="modules-for-crash", daemon=True)
+    def guarded() -> None:
+        try:
+            tell()
+        except BaseException as error:  # crash would wait for ever
+            process.end(error)
+
+    process.waits = True
+    thread = threading.Thread(target=guarded, name="commands-for-crash", daemon=True)
     thread.start()
     try:
         yield
@@ -181,18 +212,3 @@ def _answering(folder: Path, find_modules: FindModules) -> Iterator[None]:
         if not thread.is_alive():
             os.close(knock)
             os.close(ready)
-
-
-def _prepare_modules(folder: Path, find_modules: FindModules) -> str:
-    """Link the object files under the names that `mod -S` looks for; the text for the user."""
-    listed, tainted = (
-        (folder / name).read_text(errors="replace") if (folder / name).exists() else ""
-        for name in (LISTED, TAINTED)
-    )
-    try:
-        found = find_modules(parse_module_table(listed, tainted))
-    except KernsymError as error:
-        return f"kernsym: no symbols of modules: {error.message}\n"
-    for name, path in found.files:
-        (folder / MODULES / f"{name}.ko").symlink_to(path)
-    return found.text

@@ -23,6 +23,7 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 BLOCK = 64 * 1024
+_MOST_SECONDS = 60.0
 
 # The status for who may not come in, or None.
 Guard = Callable[[BaseHTTPRequestHandler], "int | None"]
@@ -34,6 +35,7 @@ class UpstreamServer:
     `hits` counts requests (GET and HEAD) by path, `bytes_sent` the bytes of all bodies.
     `rate`: bytes per second of each answer.  `cut_after`: the connection is closed after that
     many bytes of a body.  `ranges` False: it sends the whole file whatever is asked for.
+    `ending`: bodies of more than a block wait for it before their last one.
     `status_for(path, hit)`: a status to answer instead, or None; `hit`
     counts from 1, so that a path can fail twice and then work.  `guard`: asked first, about the
     request with its headers and connection.  All may be changed while it runs.
@@ -52,6 +54,7 @@ class UpstreamServer:
         self.rate: float | None = None
         self.cut_after: int | None = None
         self.ranges = True
+        self.ending: threading.Event | None = None
         self.guard = guard
         self.status_for: Callable[[str, int], int | None] = lambda path, hit: None
         self._lock = threading.Lock()
@@ -175,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = left < size
         while left > 0:
             step = BLOCK if upstream.rate is None else max(1, min(BLOCK, int(upstream.rate / 20)))
+            if upstream.ending is not None and left <= BLOCK < size:
+                upstream.ending.wait(_MOST_SECONDS)
             block = body.read(min(step, left))
             try:
                 self.wfile.write(block)

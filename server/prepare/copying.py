@@ -21,10 +21,10 @@ _MARGIN = 1 << 30  # of the disk, left to those who do not work in the backgroun
 
 
 def is_wanted(store: Store, bundle: Bundle, least: int) -> bool:
-    """Whether a copy shall be made: its vmlinux has more than `least` bytes, there is no copy, and
-    it did not fail a short time ago."""
+    """Whether a copy shall be made: its vmlinux has more than `least` bytes and came of a package
+    that was checked, there is no copy, and it did not fail a short time ago."""
     vmlinux = bundle.first(FileRole.VMLINUX)
-    if vmlinux is None or vmlinux.size <= least:
+    if vmlinux is None or vmlinux.size <= least or bundle.unchecked:
         return False
     folder = store.folder(bundle.kernel)
     copy = bundle.usable_copy()

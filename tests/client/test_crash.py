@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 from kernsym.client.crash import (
+    Commands,
     CrashCommand,
     Symbols,
     crash_command,
+    first_commands,
+    has_modules,
     is_plain,
+    knock,
+    listing,
     split_input_option,
 )
 from kernsym.client.dumps import DumpFacts
@@ -38,13 +43,14 @@ def command(
     facts: DumpFacts = FACTS,
     symbols: Symbols | None = None,
     *,
+    namelists: tuple[Path, ...] = (VMLINUX,),
     arguments: tuple[str, ...] = (),
     extra_input: tuple[str, ...] = (),
 ) -> CrashCommand:
-    symbols = symbols or Symbols(namelists=(VMLINUX,))
-    return crash_command(
-        CRASH, facts, symbols, FOLDER, arguments=arguments, extra_input=extra_input
+    commands = first_commands(
+        symbols or Symbols(), FOLDER, arguments=arguments, extra_input=extra_input
     )
+    return crash_command(CRASH, facts, namelists, FOLDER, commands, arguments=arguments)
 
 
 def input_lines(made: CrashCommand) -> list[str]:
@@ -110,7 +116,7 @@ def test_options_by_kind_of_dump(facts: DumpFacts, options: list[str], dump: str
 
 def test_a_pair_of_namelists_and_the_users_own_arguments() -> None:
     pair = (Path("/s/boot/vmlinux-5.14"), Path("/s/usr/lib/debug/boot/vmlinux-5.14.debug"))
-    made = command(symbols=Symbols(namelists=pair), arguments=("--no_kmem_cache", "-x"))
+    made = command(namelists=pair, arguments=("--no_kmem_cache", "-x"))
     assert made.argv[4:] == ("--no_kmem_cache", "-x", *map(str, pair), "/dumps/vmcore")
 
 
@@ -121,17 +127,16 @@ def test_a_relative_dump_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_exactly_the_modules_given_are_loaded_quietly() -> None:
     modules = (("dm_mod", Path("/s/dm-mod.ko")), ("xfs", Path("/s/xfs.ko.debug")))
-    made = command(symbols=Symbols(namelists=(VMLINUX,), modules=modules))
+    made = command(symbols=Symbols(modules=modules))
     assert input_lines(made) == [
         "mod -s dm_mod /s/dm-mod.ko > /dev/null",
         "mod -s xfs /s/xfs.ko.debug > /dev/null",
     ]
-    assert not made.calls_back
 
 
 def test_a_name_that_no_module_has_never_reaches_crash() -> None:
     modules = (("x; !touch /tmp/x", Path("/s/x.ko")), ("a|b", Path("/s/b.ko")))
-    assert input_lines(command(symbols=Symbols(namelists=(VMLINUX,), modules=modules))) == []
+    assert input_lines(command(symbols=Symbols(modules=modules))) == []
 
 
 @pytest.mark.parametrize(
@@ -143,33 +148,30 @@ def test_a_name_that_no_module_has_never_reaches_crash() -> None:
     ],
 )
 def test_absolute_names_of_sources_are_mapped(prefix: str, lines: list[str]) -> None:
-    symbols = Symbols(namelists=(VMLINUX,), sources=Path("/s/x"), source_prefix=prefix)
+    symbols = Symbols(sources=Path("/s/x"), source_prefix=prefix)
     script = dict(command(symbols=symbols).files)["sources.gdb"]
     assert script.splitlines() == [*lines, "define hook-list", "directory /s/x", "end"]
 
 
 def test_sources_are_looked_for_anew_by_each_list() -> None:
-    made = command(symbols=Symbols(namelists=(VMLINUX,), sources=Path("/s/linux-source-6.1")))
+    made = command(symbols=Symbols(sources=Path("/s/linux-source-6.1")))
     assert input_lines(made) == [f"gdb source {FOLDER}/sources.gdb"]
     script = dict(made.files)["sources.gdb"]
     assert script == "define hook-list\ndirectory /s/linux-source-6.1\nend\n"
 
 
-def test_crash_asks_for_its_modules_where_nobody_could_list_them() -> None:
-    made = command(symbols=Symbols(namelists=(VMLINUX,), modules=None))
-    assert made.calls_back
-    assert input_lines(made) == [
-        f"mod > {FOLDER}/listed",
-        f"mod -t > {FOLDER}/tainted",
-        f"!echo > {FOLDER}/knock; read answered < {FOLDER}/ready; cat {FOLDER}/answer",
-        f"mod -S {FOLDER}/modules > /dev/null",
-    ]
+def test_crash_waits_where_its_commands_are_not_known_yet() -> None:
+    heard = f"echo 1<> {FOLDER}/knock && read answered < {FOLDER}/ready"
+    wait = f"!kill -0 77 && {heard} || kill -9 $PPID"
+    assert knock(FOLDER, 77) == Commands(lines=(wait,), knocks=True)
+    asked = (f"mod > {FOLDER}/listed", f"mod -t > {FOLDER}/tainted")
+    assert listing(FOLDER, 77) == Commands(lines=(*asked, wait), knocks=True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "kept"),
     [
-        ((), ["gdb source", "mod > ", "mod -t ", "!echo > ", "mod -S "]),
+        ((), ["gdb source", "mod -s xfs"]),
         (("--no_modules",), ["gdb source"]),
         (("--minimal",), []),
     ],
@@ -177,23 +179,23 @@ def test_crash_asks_for_its_modules_where_nobody_could_list_them() -> None:
 def test_commands_that_a_reduced_crash_does_not_know_are_left_out(
     arguments: tuple[str, ...], kept: list[str]
 ) -> None:
-    symbols = Symbols(namelists=(VMLINUX,), modules=None, sources=Path("/s/linux"))
+    symbols = Symbols(modules=(("xfs", Path("/s/xfs.ko")),), sources=Path("/s/linux"))
     made = command(symbols=symbols, arguments=arguments, extra_input=("bt", "q"))
     *ours, first, second = input_lines(made)
     assert [line[: len(start)] for line, start in zip(ours, kept, strict=True)] == kept
     assert (first, second) == ("bt", "q")
-    assert made.calls_back is (arguments == ())
+    assert has_modules(arguments) is (arguments == ())
 
 
 def test_what_crash_cannot_spell_is_reached_by_a_link() -> None:
     """Its commands have no quoting, gdb's directories end at a colon, `@` begins an address."""
     odd = Path("/home/a b/it's")
     symbols = Symbols(
-        namelists=(Path("/home/me@work/vmlinux"),),
         modules=(("loop", odd / "loop.ko"),),
         sources=Path("/s/1:6.1/linux"),
     )
-    made = command(replace(FACTS, path="/home/me@work/a.vmsn", format="vmsn"), symbols)
+    facts = replace(FACTS, path="/home/me@work/a.vmsn", format="vmsn")
+    made = command(facts, symbols, namelists=(Path("/home/me@work/vmlinux"),))
     assert made.argv[-2:] == (f"{FOLDER}/links/vmlinux", f"{FOLDER}/links/dump.vmsn")
     assert input_lines(made)[-1] == f"mod -s loop {FOLDER}/links/loop.ko > /dev/null"
     assert f"directory {FOLDER}/links/sources" in dict(made.files)["sources.gdb"]
@@ -230,6 +232,7 @@ def test_the_users_input_file(
     assert split_input_option(arguments) == (kept, file)
 
 
+NOTHING = Commands(lines=())
 AGAIN = ("--machdep", "phys_base=0x200000")
 
 
@@ -260,7 +263,7 @@ def test_kernels_of_el5_may_need_their_place_said(
 
 def test_the_second_start_has_its_options_before_the_users() -> None:
     made = crash_command(
-        CRASH, FACTS, Symbols(namelists=(VMLINUX,)), FOLDER, arguments=("--active",), again=AGAIN
+        CRASH, FACTS, (VMLINUX,), FOLDER, NOTHING, arguments=("--active",), again=AGAIN
     )
     assert made.argv[4:] == ("--active", str(VMLINUX), "/dumps/vmcore")
     assert made.argv_again == (*made.argv[:4], *AGAIN, *made.argv[4:])
@@ -279,6 +282,7 @@ def test_the_second_start_has_its_options_before_the_users() -> None:
 def test_there_is_no_second_start_when_it_would_say_nothing_new(
     facts: DumpFacts, arguments: tuple[str, ...]
 ) -> None:
-    symbols = Symbols(namelists=(VMLINUX,))
-    made = crash_command(CRASH, facts, symbols, FOLDER, arguments=arguments, again=AGAIN)
+    made = crash_command(
+        CRASH, facts, (VMLINUX,), FOLDER, NOTHING, arguments=arguments, again=AGAIN
+    )
     assert not made.argv_again and not any("begun" in line for line in input_lines(made))

@@ -13,19 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.client.crash import CrashCommand, Symbols, crash_command
-from kernsym.client.matching import match_modules
-from kernsym.client.modules import LoadedModule
+from kernsym.client.crash import (
+    CrashCommand,
+    Symbols,
+    crash_command,
+    first_commands,
+)
 from kernsym.client.programs import find_crash
 from kernsym.client.session import (
-    FindModules,
-    ModuleFiles,
     private_folder,
     run_crash,
     stray_startup_file,
     write_files,
 )
-from kernsym.distros import NotPublished, Unusable
+from kernsym.distros import Unusable
 from tests.client.conftest import WorldKernel
 from tests.conftest import FACTS
 
@@ -34,21 +35,17 @@ def script(folder: Path, body: str) -> CrashCommand:
     program = folder / "crash"
     program.write_text(f"#!/bin/sh\n{body}\n")
     program.chmod(0o755)
-    return CrashCommand(argv=(str(program),), files=(), links=(), calls_back=False)
+    return CrashCommand(argv=(str(program),), files=(), links=())
 
 
 def ask_crash(
-    symbols: Symbols,
-    commands: str,
-    capfd: pytest.CaptureFixture[str],
-    find_modules: FindModules | None = None,
+    vmlinux: Path, symbols: Symbols, commands: str, capfd: pytest.CaptureFixture[str]
 ) -> str:
-    """What the real crash prints to commands that follow the input file."""
+    """What the real crash prints to commands that follow the first ones in its input file."""
     with private_folder() as folder:
-        made = crash_command(
-            find_crash().path, FACTS, symbols, folder, extra_input=commands.splitlines()
-        )
-        assert run_crash(made, folder, find_modules=find_modules) == 0
+        first = first_commands(symbols, folder, extra_input=commands.splitlines())
+        made = crash_command(find_crash().path, FACTS, (vmlinux,), folder, first)
+        assert run_crash(made, folder) == 0
     return capfd.readouterr().out
 
 
@@ -67,63 +64,12 @@ def test_modules_that_were_matched_have_their_object_files(
     files = [(f.name, world_kernel.folder / f.path) for f in world_kernel.bundle.files if f.name]
     (odd / "overlay.ko").write_bytes(dict(files)["overlay"].read_bytes())
     modules = tuple((name, path) for name, path in files if name != "overlay")
-    symbols = Symbols(
-        namelists=(world_kernel.vmlinux,), modules=(*modules, ("overlay", odd / "overlay.ko"))
-    )
-    output = ask_crash(symbols, "mod\nsym ovl_fill_super\nq", capfd)
+    symbols = Symbols(modules=(*modules, ("overlay", odd / "overlay.ko")))
+    output = ask_crash(world_kernel.vmlinux, symbols, "mod\nsym ovl_fill_super\nq", capfd)
     rows = table_rows(output)
     assert sorted(rows) == ["configfs", "crc_ccitt", "exportfs", "overlay"]
     assert all(path.endswith(".ko") for path in rows.values())
     assert "ovl_fill_super [overlay]" in output
-
-
-def test_crash_asks_for_its_modules_and_is_answered(
-    world_kernel: WorldKernel, capfd: pytest.CaptureFixture[str]
-) -> None:
-    asked: list[LoadedModule] = []
-
-    def find(modules: tuple[LoadedModule, ...]) -> ModuleFiles:
-        asked.extend(modules)
-        chosen = match_modules(modules, world_kernel.bundle).chosen
-        files = tuple((module.name, world_kernel.folder / file.path) for module, file in chosen)
-        return ModuleFiles(files=files[1:], text=f"not given: {files[0][0]}\n")
-
-    symbols = Symbols(namelists=(world_kernel.vmlinux,), modules=None)
-    output = ask_crash(symbols, "mod\nq", capfd, find)
-    names = [module.name for module in asked]
-    assert sorted(names) == ["configfs", "crc_ccitt", "exportfs", "overlay"]
-    assert f"not given: {names[0]}" in output
-    rows = table_rows(output)
-    assert rows.pop(names[0]) == "(not"  # loaded
-    assert all(path.endswith(f"/modules/{name}.ko") for name, path in rows.items())
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (NotPublished("gone", "nobody has it"), "nobody has it"),
-        (RuntimeError("a fault of ours"), "could not be found"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_crash_does_not_wait_in_vain_when_the_answer_fails(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], error: Exception, said: str
-) -> None:
-    def find(modules: tuple[LoadedModule, ...]) -> ModuleFiles:
-        raise error
-
-    symbols = Symbols(namelists=(Path("/vmlinux"),), modules=None)
-    asking = crash_command(Path("/crash"), FACTS, symbols, tmp_path)
-    commands = dict(asking.files)["commands"].splitlines()
-    knock = next(line[1:] for line in commands if line.startswith("!"))
-    made = replace(script(tmp_path, f"{knock}; exit 3"), calls_back=True)
-    assert run_crash(made, tmp_path, find_modules=find) == 3
-    assert said in capfd.readouterr().out
-
-
-def test_crash_that_ends_before_it_asks(tmp_path: Path) -> None:
-    made = replace(script(tmp_path, "exit 1"), calls_back=True)
-    assert run_crash(made, tmp_path, find_modules=lambda modules: ModuleFiles(files=())) == 1
 
 
 def test_sources_may_come_while_the_user_works(
@@ -136,8 +82,8 @@ def test_sources_may_come_while_the_user_works(
     commands = (
         f"gdb list panic\n!mkdir {tree}\n!mv {ready} {tree}/kernel\ngdb list panic\ngdb list\nq"
     )
-    symbols = Symbols(namelists=(world_kernel.vmlinux,), sources=tree)
-    output = ask_crash(symbols, commands, capfd)
+    symbols = Symbols(sources=tree)
+    output = ask_crash(world_kernel.vmlinux, symbols, commands, capfd)
     assert "No such file" in output
     found = [int(line.split()[0]) for line in output.splitlines() if "of panic.c" in line]
     assert len(found) == 20 and found == list(range(found[0], found[0] + 20))
@@ -195,7 +141,7 @@ import sys
 from pathlib import Path
 from kernsym.client.crash import CrashCommand
 from kernsym.client.session import run_crash
-command = CrashCommand(argv=(sys.argv[1],), files=(), links=(), calls_back=False)
+command = CrashCommand(argv=(sys.argv[1],), files=(), links=())
 sys.exit(run_crash(command, Path.cwd()))
 """
 
@@ -236,9 +182,7 @@ def test_the_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_files_and_links_are_written(tmp_path: Path) -> None:
-    made = CrashCommand(
-        argv=(), files=(("commands", "mod\n"),), links=(("links/a", Path("/x")),), calls_back=False
-    )
+    made = CrashCommand(argv=(), files=(("commands", "mod\n"),), links=(("links/a", Path("/x")),))
     write_files(made, tmp_path)
     assert (tmp_path / "commands").read_text() == "mod\n"
     assert (tmp_path / "links/a").readlink() == Path("/x")
