@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from kernsym.cache.locks import hold
 from kernsym.cache.manifests import stamp_of
 
 _SCHEMA = 2
+_MOST_KERNELS = 1000  # of 0.23 MB each with all its modules
 _TABLES = """
 CREATE TABLE kernels (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL,
     banner TEXT NOT NULL, build_id BLOB, package TEXT NOT NULL);
@@ -118,6 +120,18 @@ class KnownMembers:
                 )
             write_atomic(self._path(kernel.key), msgspec.json.encode(kernel))
             self._index(kernel)
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Keep the kernels of which something was learnt last."""
+        paths = list(self._folder.glob("*.json"))
+        if len(paths) <= _MOST_KERNELS:
+            return
+        paths.sort(key=lambda path: path.stat().st_mtime)
+        for path in paths[: len(paths) - _MOST_KERNELS * 9 // 10]:
+            key = path.stem.replace(",", "/")
+            path.unlink(missing_ok=True)
+            self._database.write(partial(_drop, key=key))
 
     def find(self, build_id: str) -> Member | None:
         """Whose file has this build ID (hex)."""
@@ -146,10 +160,7 @@ class KnownMembers:
         stamp = stamp_of(self._path(kernel.key))
 
         def write(connection: sqlite3.Connection) -> None:
-            row = connection.execute("SELECT id FROM kernels WHERE key = ?", (kernel.key,))
-            for number in row.fetchall():
-                connection.execute("DELETE FROM modules WHERE kernel = ?", number)
-                connection.execute("DELETE FROM kernels WHERE id = ?", number)
+            _drop(connection, kernel.key)
             own = bytes.fromhex(kernel.build_id) if kernel.build_id else None
             number = connection.execute(
                 "INSERT INTO kernels (key, stamp, banner, build_id, package) "
@@ -165,6 +176,13 @@ class KnownMembers:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key.replace('/', ',')}.json"
+
+
+def _drop(connection: sqlite3.Connection, key: str) -> None:
+    row = connection.execute("SELECT id FROM kernels WHERE key = ?", (key,))
+    for number in row.fetchall():
+        connection.execute("DELETE FROM modules WHERE kernel = ?", number)
+        connection.execute("DELETE FROM kernels WHERE id = ?", number)
 
 
 def _may_be_same(before: KnownKernel, after: KnownKernel) -> bool:

@@ -36,6 +36,7 @@ _COMMANDS = {
     "import": ("bundles", "Take the kernels of such a file in."),
     "du": ("upkeep", "What the store takes on the disk."),
     "gc": ("upkeep", "Bring the store within its limits."),
+    "verify": ("verify", "Whether the store is whole; mend it."),
     "pin": ("upkeep", "Keep a kernel, whatever the limits say."),
     "unpin": ("upkeep", "Let a pinned kernel go again."),
     "doctor": ("doctor", "What is missing on this machine, and how to get it."),

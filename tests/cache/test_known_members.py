@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -92,3 +93,17 @@ def test_what_was_learned_of_a_package_and_of_its_kernel_is_put_together(store: 
         found = store.known.find(build_id)
         assert found is not None
         assert (found.banner, found.package, found.module) == (BANNER, "a.deb", name)
+
+
+def test_the_oldest_are_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernsym.cache.known_members._MOST_KERNELS", 10)
+    for number in range(25):
+        known = KnownKernel(key=f"debian/x86_64/6.1.0-{number}/1", build_id=f"{number:040x}")
+        store.known.remember(known)
+        path = store.root / f"known/debian,x86_64,6.1.0-{number},1.json"
+        os.utime(path, (1000 + number, 1000 + number))
+    kept = len(list((store.root / "known").iterdir()))
+    assert 9 <= kept <= 10
+    assert store.known.find(f"{24:040x}") is not None
+    assert store.known.find(f"{3:040x}") is None
+    assert store.known.read("debian/x86_64/6.1.0-3/1") is None
