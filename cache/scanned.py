@@ -86,11 +86,15 @@ class Scanned:
         rows = self._rows("SELECT id FROM roots WHERE path = ?", str(root))
         return int(rows[0][0]) if rows else 0
 
-    def end(self, root: int, folders: Collection[str]) -> int:
+    def end(self, root: int, folders: Collection[str], closed: Collection[str] = ()) -> int:
         """Note that a root was scanned to its end, and had these folders; how many files of other
-        folders were forgotten."""
+        folders were forgotten, but for those of `closed` ones and below: who knows."""
         known = self._rows("SELECT id, path FROM folders WHERE root = ?", root)
-        gone = [number for number, path in known if path not in folders]
+        gone = [
+            number
+            for number, path in known
+            if path not in folders and not any(_is_below(path, one) for one in closed)
+        ]
         dropped = 0
 
         def write(connection: sqlite3.Connection) -> None:
@@ -238,3 +242,8 @@ class Scanned:
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return self._database.rows(query, values)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Whether a folder is another, or in it; "" has all."""
+    return not folder or f"{path}/".startswith(f"{folder}/")

@@ -73,14 +73,14 @@ def scan(
     report = Report()
     with hold(scanned.lock_of(root), stop=stop), ThreadPoolExecutor(_MOST_THREADS, "scan") as pool:
         number = scanned.begin(root, chosen=chosen)
-        folders: set[str] = set()
+        folders = _Folders()
         changes = _changes(root, scanned, number, folders, report)
         while batch := list(islice(changes, _AT_ONCE)):
             if stop():
                 raise Stopped
             _keep(root, scanned, number, batch, pool, report)
             on_progress(report)
-        report.gone += scanned.end(number, folders)
+        report.gone += scanned.end(number, folders.there, folders.closed)
     return report
 
 
@@ -93,11 +93,26 @@ class _Change:
     now: State | None
     before: State | None
 
+    def is_touch(self, facts: FileFacts) -> bool:
+        """Whether only its time has changed, by what it says of itself now."""
+        if self.now is None or self.before is None or not facts.digest:
+            return False
+        return (self.before.size, self.before.digest) == (self.now.size, facts.digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folders:
+    """Paths below the root of the folders that are there, and of those that cannot be read, of
+    which nothing is known to be gone."""
+
+    there: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
+
 
 def _changes(
-    root: Path, scanned: Scanned, number: int, folders: set[str], report: Report
+    root: Path, scanned: Scanned, number: int, folders: _Folders, report: Report
 ) -> Iterator[_Change]:
-    """What is not as it was; fills `folders` with all there are."""
+    """What is not as it was; fills `folders`."""
     left = [""]
     while left:
         folder = left.pop()
@@ -107,10 +122,9 @@ def _changes(
                 found = list(entries)
         except OSError as error:
             _refuse(report, root / folder, error.strerror or str(error))
-            if folder:  # that of a folder that cannot be read is not known to be gone
-                folders.add(folder)
+            folders.closed.add(folder)
             continue
-        folders.add(folder)
+        folders.there.add(folder)
         for entry in found:
             if not _is_text(entry.name):
                 _refuse(report, root / folder, f"it holds {entry.name!r}, whose name is no text")
@@ -164,9 +178,7 @@ def _keep(
         if isinstance(facts, str):
             _refuse(report, path, facts)
             facts = NOTHING
-        touched = change.before and facts.digest and change.before.digest == facts.digest
-        same = touched and change.before and change.before.size == now.size
-        found[change.folder, change.name] = now, None if same else facts
+        found[change.folder, change.name] = now, None if change.is_touch(facts) else facts
     gone = [(change.folder, change.name) for change in batch if change.now is None]
     if not scanned.put(number, found, gone):
         raise Unusable(

@@ -130,6 +130,31 @@ def test_a_folder_that_is_not_there_is_not_forgotten(scanned: Scanned, folder: P
     assert scanned.names(folder) == () and scanned.roots() == {}
 
 
+def test_what_cannot_be_read_for_a_while_is_not_forgotten(
+    scanned: Scanned, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root reads everything, so the disk fails instead."""
+    scan(folder, scanned)
+    real = os.scandir
+
+    def failing(path: Path) -> object:
+        if path == folder / "tree/usr/lib":
+            raise OSError(5, "Input/output error")
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kernsym.server.scan.walk.os.scandir", failing)
+        report = scan(folder, scanned)
+    assert (report.gone, report.unreadable[-1:]) == (
+        0,
+        [f"{folder}/tree/usr/lib: Input/output error"],
+    )
+    module = next(folder.glob("tree/**/overlay.ko"))
+    found = scanned.find(build_id_of(module))
+    assert found is not None and found.path == module
+    assert scan(folder, scanned).read == 0
+
+
 def test_nothing_that_lies_there_stops_a_scan(scanned: Scanned, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()
