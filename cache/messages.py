@@ -44,7 +44,8 @@ class SymbolsRequest:
 
     `modules`: the names wanted beside vmlinux, any spelling.  None: they follow in a second
     request as soon as the requester has seen vmlinux; the pass over the package waits for them
-    for a while, so that it is made once.  `all_modules` overrides it.
+    for a while, so that it is made once.  `all_modules` overrides it.  `digests` (`sha256:HEX`):
+    where there are any, only packages of these are taken.
     """
 
     fingerprint: Fingerprint
@@ -53,6 +54,7 @@ class SymbolsRequest:
     all_modules: bool = False
     priority: Priority = Priority.PERSON
     partial: Partial = Partial.NO
+    digests: tuple[str, ...] = ()
 
 
 class EventKind(str, enum.Enum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -44,6 +45,7 @@ from kernsym.server.lookup.peer import PeerLimits
 from kernsym.server.mending import keep_index
 from kernsym.server.mirrors.credentials import Credentials
 from kernsym.server.mirrors.thread_fetch import ThreadFetch
+from kernsym.server.mirrors.upstream import Limits as MirrorLimits
 from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.openapi import with_description
 from kernsym.server.prepare.background import Preparer
@@ -158,7 +160,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     app[JOBS] = JobBoard(max_jobs=app[CONFIG].options.max_jobs, journal=journal, on_end=ended)
     add_gauges(app[METRICS], app[STORE], app[JOBS])
     pages, offline = app[STORE].root / "pages", app[CONFIG].offline
-    upstream = Upstream(pages, credentials=credentials, offline=offline)
+    upstream = Upstream(pages, _patience(app), credentials=credentials, offline=offline)
     async with upstream, _federation(app) as federation, index.working(app[JOBS]):
         add_peer_gauges(app[METRICS], federation)
         packages = Packages(app[STORE], upstream, app[CONFIG])
@@ -198,6 +200,18 @@ def _package_index(app: web.Application) -> PackageIndex:
     )
     app[RELOAD].on_change(index.reconfigure, "sources")
     return index
+
+
+def _patience(app: web.Application) -> MirrorLimits:
+    """With mirrors."""
+    options = app[CONFIG].options
+    usual = MirrorLimits()
+    return replace(
+        usual,
+        stall=options.mirror_seconds,
+        attempts=min(usual.attempts, options.mirror_attempts),
+        download_attempts=options.mirror_attempts,
+    )
 
 
 async def _close(app: web.Application) -> AsyncIterator[None]:

@@ -49,6 +49,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `upstreams_from_environment` those of DEBUGINFOD_URLS too.  `upstream_seconds`: until one must
     have begun to answer.  `upstream_hops`: a question that was forwarded so often ends here.
     `foreign_mb`: what may be kept of what they gave.
+    `mirror_seconds`: how long a mirror may send nothing; `mirror_attempts`: so often a download is
+    tried without progress.
     """
 
     listen: str = _DEFAULT_LISTEN
@@ -84,6 +86,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     upstream_seconds: Seconds = 90.0
     upstream_hops: Amount = 8
     foreign_mb: Amount = 20_480
+    mirror_seconds: Seconds = 30.0
+    mirror_attempts: Annotated[int, msgspec.Meta(ge=1)] = 7
     import_keys: tuple[str, ...] = ()
 
 

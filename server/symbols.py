@@ -62,6 +62,7 @@ class Symbols:
                 priority=request.priority,
             )
             job.partial = request.partial
+            job.digests = request.digests
         await self.join(job, request, asked_by=asked_by)
         return job
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from tests import fleet
 from tests.conftest import Kernsym
 from tests.fleet import FleetKernel
 from tests.foreign_worlds import command
+from tests.live_server import TOKEN, LiveServer, live_server
 from tests.upstream import UpstreamServer
 
 DEBIAN = [fleet.debian(number) for number in range(9, 13)]
@@ -75,30 +78,27 @@ def test_a_plan_then_a_run_then_nothing_more_to_do(
     assert len(kernsym("ls").stdout.splitlines()) == 6
 
 
-@pytest.mark.parametrize(
-    ("bad", "status", "state"),
-    [
-        (fleet.debian(99).banner, 4, "unpublished"),
-        (f"debian 12 {fleet.debian(98).uname}", 4, "unpublished"),
-        ("Linux version 6.1.0-custom (root@host) (gcc) #1 SMP x", 3, "unidentified"),
-        (DEBIAN[3].banner.replace("#1 SMP", "#2 SMP"), 6, "refused"),
-        ("hello world", 3, None),
-    ],
-    ids=["purged", "purged, by name", "custom", "wrong", "no line"],
-)  # fmt: skip
-def test_what_is_missing_is_named_and_the_others_come(
-    kernsym: Kernsym, bad: str, status: int, state: str | None
-) -> None:
-    path = fleet_list(kernsym, bad, DEBIAN[0].banner)
+def test_what_is_missing_is_named_and_the_others_come(kernsym: Kernsym) -> None:
+    bad = {
+        fleet.debian(99).banner: "unpublished",
+        f"debian 12 {fleet.debian(98).uname}": "unpublished",
+        "Linux version 6.1.0-custom (root@host) (gcc) #1 SMP x": "unidentified",
+    }
+    path = fleet_list(kernsym, *bad, "hello world", DEBIAN[0].banner)
     report = kernsym.home / "report.xml"
-    done = kernsym("preseed", path, "--json", "--junit", report, status=status)
+    done = kernsym("preseed", path, "--json", "--junit", report, status=3)
     answer = json.loads(done.stdout)
-    found = {one["state"] for one in answer["kernels"]}
-    assert found == {"fetched", *([state] if state else [])} and answer["status"] == status
-    suite = ElementTree.parse(report).getroot()
-    assert suite.get("failures") == "1" and "Traceback" not in done.stderr
-    tolerant = kernsym("preseed", path, "--json", "--allow-missing", status=None)
-    assert tolerant.returncode == (6 if status == 6 else 0)
+    found = sorted(one["state"] for one in answer["kernels"])
+    assert found == sorted([*bad.values(), "fetched"]) and answer["status"] == 3
+    assert [line["where"] for line in answer["bad_lines"]] == [f"{path}:4"]
+    assert ElementTree.parse(report).getroot().get("failures") == "4"
+    kernsym("preseed", path, "--allow-missing")
+    path.write_text(f"{fleet.debian(99).banner}\n{DEBIAN[0].banner}\n")
+    kernsym("preseed", path, status=4)
+    with path.open("a") as file:
+        file.write(DEBIAN[3].banner.replace("#1 SMP", "#2 SMP"))
+    refused = kernsym("preseed", path, "--allow-missing", status=6)
+    assert "differ" in refused.stdout and "Traceback" not in refused.stderr
 
 
 def test_a_mirror_that_is_dead_is_no_answer(kernsym: Kernsym, tmp_path: Path) -> None:
@@ -106,12 +106,6 @@ def test_a_mirror_that_is_dead_is_no_answer(kernsym: Kernsym, tmp_path: Path) ->
     dead = command(tmp_path / "dead", fleet.source("http://127.0.0.1:1"))
     assert states(dead("preseed", path, "--json", status=5).stdout) == {DEBIAN[0].key: "unknown"}
     assert states(dead("--offline", "preseed", path, "--json", "--plan", status=5).stdout)
-
-
-def test_the_gravest_counts(kernsym: Kernsym) -> None:
-    wrong = DEBIAN[3].banner.replace("#1 SMP", "#2 SMP")
-    path = fleet_list(kernsym, fleet.debian(99).banner, "hello", wrong)
-    kernsym("preseed", path, status=6)
 
 
 def test_a_budget_of_bytes_leaves_the_least_used(kernsym: Kernsym, mirror: UpstreamServer) -> None:
@@ -197,3 +191,80 @@ def test_a_lock_is_what_came_and_holds_it_to_that(
 
 def packages_of(kernsym: Kernsym) -> list[Path]:
     return list(kernsym.store.glob("kernels/*/*/*/*/packages/*"))
+
+
+def test_a_shared_server_is_filled_and_goes_on_alone(
+    kernsym: Kernsym, mirror: UpstreamServer, tmp_path: Path
+) -> None:
+    path = fleet_list(kernsym, *(kernel.banner for kernel in KERNELS))
+    settings = f"max_jobs = 2\n{fleet.sources(mirror.url)}"
+    folder = tmp_path / "server"
+    folder.mkdir()
+    kernsym.environment["KERNSYM_TOKEN"] = TOKEN
+    with live_server(folder, settings) as server:
+        to = ("--server", server.url, "preseed", path, "--json")
+        assert set(states(kernsym(*to, "--plan").stdout).values()) == {"planned"}
+        assert set(states(kernsym(*to, "--no-wait").stdout).values()) == {"planned"}
+        jobs = server.ask("/api/v1/jobs", Authorization=f"Bearer {TOKEN}").json()["jobs"]
+        assert len(jobs) == 6 and all(job["priority"] == "background" for job in jobs)
+        kernsym(*to)
+        assert set(states(kernsym(*to, "--plan").stdout).values()) == {"held"}
+        kernsym.environment["KERNSYM_TOKEN"] = "wrong"
+        assert "error[token-invalid]" in kernsym(*to, status=5).stderr
+    assert packages_asked(mirror, KERNELS) == [1] * 6
+    assert not packages_of(kernsym), "the server's store is filled, not ours"
+    assert "error[server-needed]" in kernsym("preseed", path, "--no-wait", status=2).stderr
+
+
+def test_what_to_download_by_hand_is_printed_for_a_shell(
+    kernsym: Kernsym, mirror: UpstreamServer, tmp_path: Path
+) -> None:
+    for kernel in (DEBIAN[0], ROCKY[0]):
+        (line,) = kernsym("fetch", "--print-urls", kernel.banner).stdout.splitlines()
+        size, digest, url, name = line.split(" ")
+        file = mirror.root / kernel.path
+        assert int(size) == file.stat().st_size and url == f"{mirror.url}/{kernel.path}"
+        assert digest == f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+        (tmp_path / "by hand").mkdir(exist_ok=True)
+        (tmp_path / "by hand" / name).write_bytes(file.read_bytes())
+    assert packages_asked(mirror, KERNELS) == [0] * 6
+    gone = kernsym("fetch", "--print-urls", fleet.debian(99).banner, status=4)
+    assert "error[not-published]" in gone.stderr
+    folder = f'[[source]]\ndistro = "*"\nkind = "directory"\nurl = "file://{tmp_path}/by hand"\n'
+    alone = command(tmp_path / "alone", folder)
+    for kernel in (DEBIAN[0], ROCKY[0]):
+        assert kernel.uname in alone("fetch", kernel.banner).stdout
+
+
+def test_only_the_digests_that_are_asked_for_are_taken(
+    mirror: UpstreamServer, tmp_path: Path
+) -> None:
+    """Of two mirrors the first has another package under the name: the lock's is taken."""
+    other = tmp_path / "other"
+    fleet.publish(other, KERNELS, padding=9000)
+    with UpstreamServer(other) as second:
+        both = fleet.source(second.url) + fleet.source(mirror.url)
+        kernsym = command(tmp_path / "home", both)
+        path = fleet_list(kernsym, DEBIAN[0].banner)
+        lock = kernsym.home / "kernsym.lock"
+        kernsym("preseed", path, "--lock", lock, "--plan")
+        digest = re.search('digest = "(.*)"', lock.read_text())
+        folder = tmp_path / "server"
+        folder.mkdir()
+        with live_server(folder, both) as server:
+            right = hashlib.sha256((mirror.root / DEBIAN[0].path).read_bytes()).hexdigest()
+            assert digest and digest[1] != f"sha256:{right}"
+            assert bring(server, DEBIAN[0], "sha256:0") == "package-changed"
+            assert bring(server, DEBIAN[0], f"sha256:{right}") == ""
+        assert packages_asked(second, DEBIAN[:1]) == [0]
+        assert packages_asked(mirror, DEBIAN[:1]) == [1]
+
+
+def bring(server: LiveServer, kernel: FleetKernel, digest: str) -> str:
+    """The code of what a request for symbols ended with; "" when they came."""
+    access = f"Bearer {TOKEN}"
+    body = json.dumps({"fingerprint": {"banner": kernel.banner}, "digests": [digest]}).encode()
+    job = server.ask("/api/v1/symbols", method="POST", body=body, Authorization=access).json()
+    events = server.ask(f"/api/v1/jobs/{job['id']}/events", Authorization=access).body.decode()
+    last = [json.loads(line[6:]) for line in events.splitlines() if line.startswith("data: ")][-1]
+    return str(last["problem"]["code"]) if last["problem"] else ""

@@ -27,6 +27,7 @@ _BUILD_ID = re.compile(r"[0-9a-fA-F]{32,64}\Z")
 @click.option("--all-modules", is_flag=True, help="Every module of the package.")
 @click.option("--sources", is_flag=True, help="The source tree too.")
 @partial_option
+@click.option("--print-urls", is_flag=True, help="Only say what to download by hand.")
 @global_options
 @pass_settings
 def fetch(
@@ -36,6 +37,7 @@ def fetch(
     all_modules: bool,
     sources: bool,
     partial: str | None,
+    print_urls: bool,
 ) -> None:
     """Bring the symbols of a kernel into the store, and print the path of vmlinux.
 
@@ -48,6 +50,11 @@ def fetch(
     from kernsym.client.holdings import open_holdings
 
     fingerprint, wanted = read_wish(settings, what)
+    if print_urls:
+        from kernsym.client.by_hand import print_downloads
+
+        print_downloads(settings, fingerprint, sources=sources)
+        return
     with open_holdings(settings, partial=Partial(partial or "no")) as holdings:
         if modules is not None:
             wanted = tuple(filter(None, modules.split(",")))

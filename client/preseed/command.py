@@ -94,7 +94,7 @@ def carry_out(settings: Settings, lists: Sequence[str], options: Options) -> int
         if options.no_wait:
             items = _hand_over(api, items, options.wish, reporter)
         elif not options.plan:
-            items = _run(api, items, options, reporter)
+            items = _run(api, items, options, reporter, locked)
             if locked is not None:
                 items = locked.judge(items)
         if options.track and not (options.plan or options.no_wait):
@@ -151,11 +151,18 @@ def _unanswered() -> Item:
     return _of_rule(CouldNotFindOut("unanswered", "a source could not be asked"))
 
 
-def _run(api: ServerApi, items: list[Item], options: Options, reporter: Reporter) -> list[Item]:
+def _run(
+    api: ServerApi,
+    items: list[Item],
+    options: Options,
+    reporter: Reporter,
+    locked: locks.Lock | None,
+) -> list[Item]:
     budget = Budget(
         most_bytes=options.max_bytes, most_seconds=options.max_time, at_once=options.at_once
     )
-    run = Run(api=api, wish=options.wish, budget=budget)
+    digests = locked.digests if locked else lambda item: ()
+    run = Run(api=api, wish=options.wish, budget=budget, digests=digests)
     if any(item.state is State.PLANNED for item in items):
         reporter.line("plan", totals(items, ()))
 

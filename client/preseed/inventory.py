@@ -89,7 +89,7 @@ def _rows(value: object, depth: int) -> Iterator[list[tuple[str, str]]]:
     if depth > _DEEPEST:
         return
     if isinstance(value, dict):
-        plain = [(str(key), str(one)) for key, one in value.items() if isinstance(one, str | int)]
+        plain = [(key, _text(one)) for key, one in value.items() if isinstance(one, str | int)]
         if tells_kernel(plain):
             yield plain
             return
@@ -98,6 +98,11 @@ def _rows(value: object, depth: int) -> Iterator[list[tuple[str, str]]]:
     elif isinstance(value, list):
         for one in value:
             yield from _rows(one, depth + 1)
+
+
+def _text(value: str | int) -> str:
+    """A value as text that can be written again: JSON may hold half a character."""
+    return str(value).encode(errors="replace").decode()
 
 
 def _separator(text: str) -> str | None:

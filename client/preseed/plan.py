@@ -40,6 +40,7 @@ class Wish:
             modules=self.modules if symbols else (),
             all_modules=self.all_modules and symbols,
             priority=Priority.BACKGROUND,
+            digests=digests,
         )
 
     @property

@@ -34,11 +34,12 @@ class Budget:
 
 @dataclass(slots=True)
 class Run:
-    """A run while it goes on; `items` are the plan's, replaced as they end."""
+    """A run while it goes on.  `digests`: of the only packages an item may come from; () any."""
 
     api: ServerApi
     wish: Wish
     budget: Budget
+    digests: Callable[[Item], tuple[str, ...]] = lambda item: ()
     _began: float = field(default_factory=time.monotonic)
     _spent: int = 0
     _reserved: dict[str, int] = field(default_factory=dict)
@@ -147,7 +148,7 @@ class Run:
 
     def _ask(self, item: Item, name: str) -> Bundle:
         """The bundle, after as many jobs as it takes.  Raises what the server met."""
-        request = self.wish.request(item.fingerprint, item.part)
+        request = self.wish.request(item.fingerprint, item.part, self.digests(item))
         for _ in range(_MOST_JOBS):
             try:
                 answer = self.api.symbols(request)

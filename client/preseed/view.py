@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
-
-import msgspec
 
 from kernsym.cache.messages import Part
 from kernsym.client.output import size
@@ -91,7 +90,7 @@ def as_json(
             "downloaded": sum(item.downloaded for item in items),
         },
     }
-    return msgspec.json.encode(answer).decode()
+    return json.dumps(answer)
 
 
 def _item(item: Item) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -114,10 +114,12 @@ class Packages:
         version: str,
     ) -> AsyncIterator[Offer]:
         """The package that is held, then what the sources publish, one after the other, but for
-        the digests that are `refused` when their turn comes.
+        the digests that are `refused` when their turn comes, and those that the job may not take.
 
-        Raises the three outcomes of `resolve.offers`; a sure miss is remembered for a while.
+        Raises the three outcomes of `resolve.offers`, and `Refused` (`package-changed`) for the
+        last; a sure miss is remembered for a while.
         """
+        others: list[PackageRef] = []
         for ref in held.packages if held else ():
             if ref.package.role in roles and self._store.package_path(job.kernel, ref).is_file():
                 yield Offer(ref=ref, source=None)
@@ -133,9 +135,14 @@ class Packages:
             ref = offer.ref
             if ref.digest in refused:
                 continue
+            if job.digests and ref.digest not in job.digests:
+                others.append(ref)
+                continue
             signed = f"signed by {ref.signed_by}" if ref.signed_by else "no signature"
             job.stage("package", f"{ref.package.id}  {ref.origin}  {signed}")
             yield offer
+        if others:
+            raise _changed(job, others)
 
     def published(
         self,
@@ -247,6 +254,18 @@ def _named(kernel: Kernel, roles: tuple[Role, ...]) -> tuple[Package, ...]:
         hint="if you have the tree, `directory TREE` in crash or gdb shows it"
         if Role.SOURCE in roles
         else None,
+    )
+
+
+def _changed(job: Job, others: Sequence[PackageRef]) -> Refused:
+    """The error where only packages are published that were not asked for."""
+    return Refused(
+        "package-changed",
+        f"{others[0].package.id} is published with another digest than was asked for",
+        context=(
+            *(f"asked      {digest}" for digest in job.digests),
+            *(f"published  {ref.digest}  {ref.origin}" for ref in others),
+        ),
     )
 
 

@@ -46,6 +46,7 @@ class JobRecord:
     modules: tuple[str, ...] = ()
     all_modules: bool = False
     partial: Partial = Partial.NO
+    digests: tuple[str, ...] = ()
     asked_by: tuple[str, ...] = ()
     attempts: int = 0
     deaths: int = 0
@@ -78,9 +79,10 @@ class Job:
     called from any thread; everything else belongs to the event loop.
 
     `candidates`: the kernels to try where the fingerprint does not tell for certain; `kernel` is
-    then the one that is being tried.  `partial`: as those want it who began the job.  `asked_by`:
-    the names of those who asked.  `cancelled_by`: who wants it to end.  `on_step` is called in the
-    event loop after each event but progress.
+    then the one that is being tried.  `digests`: of the only packages that may be taken, () any.
+    `partial`: as those want it who began the job.  `asked_by`: the names of those who asked.
+    `cancelled_by`: who wants it to end.  `on_step` is called in the event loop after each event
+    but progress.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Job:
         self.wanted = Wanted()
         self.coming = Coming()
         self.state = JobState.QUEUED
+        self.digests: tuple[str, ...] = ()
         self.asked_by: set[str] = set()
         self.cancelled_by: str | None = None
         self.on_step: Callable[[Job], None] = lambda job: None
@@ -125,6 +128,7 @@ class Job:
         job = cls(shown.kernel, shown.part, record.fingerprint, record.candidates)
         job.id, job.priority, job.partial = shown.id, shown.priority, record.partial
         job.asked_by = set(record.asked_by)
+        job.digests = record.digests
         job.wanted.add(record.modules, everything=record.all_modules)
         job._bytes = shown.downloaded
         job._times = _Times(shown.created)
@@ -146,6 +150,7 @@ class Job:
             modules=tuple(sorted(self.wanted.names())),
             all_modules=self.wanted.everything,
             partial=self.partial,
+            digests=self.digests,
             asked_by=tuple(sorted(self.asked_by)),
             attempts=self._attempts,
             deaths=self._deaths,

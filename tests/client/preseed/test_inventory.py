@@ -232,6 +232,11 @@ def test_what_says_nothing_asks_for_nothing(text: str) -> None:
     assert not read(text)[0]
 
 
+def test_half_a_character_is_no_fault() -> None:
+    entry = only(json.dumps({"banner": f"{BANNER} \ud800"}))
+    assert (entry.fingerprint.banner or "").encode()
+
+
 def test_what_nests_without_end_is_no_fault() -> None:
     entries, bad = read("[" * 100_000)
     assert not entries and bad
