@@ -139,6 +139,27 @@ def locate(package: Package, source: Source, fetch: Fetch, *, port: str) -> Pack
         ) from error
 
 
+def versions(name: str, source: Source, fetch: Fetch) -> tuple[str, ...]:
+    """The versions of a binary package that Launchpad ever published; errors as of `locate`.
+
+    The first page of its answer is enough: a kernel's name has few versions.
+    """
+    archive = source.url.rstrip("/")
+    asked = "ws.op=getPublishedBinaries&exact_match=true&binary_name="
+    answer = fetch.page(f"{archive}?{asked}{name.replace('+', '%2B')}")
+    try:
+        found = [
+            entry.get("binary_package_version")
+            for entry in (_entries(answer.body) if answer else ())
+            if entry.get("binary_package_name") == name
+        ]
+    except FormatError as error:
+        raise CouldNotFindOut(
+            "index-unreadable", f"the answer of {source.place} cannot be read: {error}"
+        ) from error
+    return tuple(dict.fromkeys(version for version in found if isinstance(version, str)))
+
+
 def files_of_source(package: Package, source: Source, fetch: Fetch) -> tuple[LibrarianFile, ...]:
     """The files of a source package, () when Launchpad never published this version.
 

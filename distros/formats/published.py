@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernsym.distros.core.catalog import catalog
 from kernsym.distros.core.distro import Fetch, Source
 from kernsym.distros.core.kernel import Kernel
 from kernsym.distros.core.package import Package, PackageRef, Role
-from kernsym.distros.formats import apt_archive, listing, rpm_md, rpm_sources
+from kernsym.distros.formats import apt_archive, launchpad, listing, rpm_md, rpm_sources, snapshot
 from kernsym.distros.formats.deb_ports import port_of_machine
 from kernsym.distros.formats.rpm_versions import Segment, version_key
 
 LISTED_KINDS = ("apt", "directory", "rpm-md")
+_VERSIONS = {"snapshot": snapshot.versions, "launchpad": launchpad.versions}
 
 _DEB_BEGINNING = "linux-image-"
 _DEB = re.compile(r"linux-image-.+-(?:dbg|dbgsym)|linux-image-debug-.+")
@@ -45,6 +46,24 @@ def kernels(like: Kernel, source: Source, fetch: Fetch) -> Iterator[PublishedKer
         names = {one.name for one in distro.packages(kernel) if one.role is Role.DEBUGINFO}
         if ref.package.name in names:
             yield PublishedKernel(kernel=kernel, ref=ref)
+
+
+def named_builds(like: Kernel, uname: str, source: Source, fetch: Fetch) -> Iterator[Kernel]:
+    """The builds of one name that a source keeps which tells the versions of a package, but no
+    list of all: `snapshot`, `launchpad`.  Errors as of `kernels`."""
+    versions = _VERSIONS.get(source.kind)
+    distro = catalog()[like.distro]
+    if versions is None or distro.named is None or uname.count("-") < 2:
+        return
+    called = replace(like, uname=uname, flavour=uname.split("-", 2)[2])
+    for package in distro.packages(called):
+        if package.role is not Role.DEBUGINFO:
+            continue
+        for version in versions(package.name, source, fetch):
+            suffix = package.id.rpartition(".")[2]
+            kernel = distro.named(f"{package.name}_{version}_{package.arch}.{suffix}")
+            if kernel is not None and (kernel.uname, kernel.arch) == (uname, like.arch):
+                yield kernel
 
 
 def debug_packages(source: Source, arch: str, fetch: Fetch) -> Iterator[PackageRef]:

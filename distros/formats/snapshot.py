@@ -63,6 +63,30 @@ def parse_binfiles(body: bytes) -> tuple[SnapshotFile, ...]:
     return tuple(found)
 
 
+def versions(name: str, source: Source, fetch: Fetch) -> tuple[str, ...]:
+    """Every version of a binary package that the snapshots hold; errors as of `locate`."""
+    answer = fetch.page(f"{source.url.rstrip('/')}/mr/binary/{name.replace('+', '%2B')}/")
+    try:
+        return parse_versions(answer.body) if answer else ()
+    except FormatError as error:
+        raise CouldNotFindOut(
+            "index-unreadable", f"the answer of {source.place} cannot be read: {error}"
+        ) from error
+
+
+def parse_versions(body: bytes) -> tuple[str, ...]:
+    """The versions in the list of a binary package's.  Raises `FormatError`."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"it is not JSON: {error}") from error
+    rows = answer.get("result") if isinstance(answer, dict) else None
+    if not isinstance(rows, list):
+        raise FormatError("it has no result")
+    found = (row.get("binary_version") for row in rows if isinstance(row, dict))
+    return tuple(dict.fromkeys(one for one in found if isinstance(one, str)))
+
+
 def _file(sha1: str, row: object) -> SnapshotFile | None:
     if not isinstance(row, dict) or not _SHA1.match(sha1):
         return None

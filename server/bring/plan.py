@@ -106,7 +106,7 @@ class Plans:
                 continue
             found = ResolvedKernel(
                 kernel=kernel,
-                fingerprint=_asked_with(wanted.fingerprint, kernel, choices),
+                fingerprint=self._asked_with(wanted.fingerprint, kernel, choices),
                 choices=choices,
                 instead_of=kernels[:place] + kernels[place + 1 :],
             )
@@ -138,19 +138,47 @@ class Plans:
 
     def _resolve_name(self, request: ResolveRequest, like: Kernel) -> Resolution:
         """The kernels of a name that several uploads may share: as many as are published."""
-        name = request.wanted.fingerprint.release
-        found, failures, answers = self._list(like)
-        builds = [one for one in found if one.kernel.uname == name]
-        if not builds:
-            raise outcome(f"a kernel {name} of {like.distro}", failures, answers)
         resolved = []
-        for one in builds:
-            wanted = Fingerprint(package=one.ref.package.id, distro=one.kernel.distro)
-            part = request.wanted.part
-            choices = tuple(self._choices(one.kernel, part, every=request.every))
-            found_one = ResolvedKernel(kernel=one.kernel, fingerprint=wanted, choices=choices)
-            resolved.append(self._mark_held(found_one, request.wanted))
+        for kernel in self._builds_named(request.wanted.fingerprint.release or "", like):
+            choices = tuple(self._choices(kernel, request.wanted.part, every=request.every))
+            found = ResolvedKernel(
+                kernel=kernel,
+                fingerprint=self._asked_with(Fingerprint(), kernel, choices),
+                choices=choices,
+            )
+            resolved.append(self._mark_held(found, request.wanted))
         return Resolution(kernels=tuple(resolved))
+
+    def _builds_named(self, name: str, like: Kernel) -> list[Kernel]:
+        """The kernels of a name: of the lists, else of what archives of old ones keep."""
+        found, failures, answers = self._list(like)
+        listed = [one.kernel for one in found if one.kernel.uname == name]
+        if listed:
+            return listed
+        kept: dict[str, Kernel] = {}
+        for source in self._packages.sources(like):
+            fetch = self._packages.fetch(like, patient=False)
+            try:
+                builds = tuple(published.named_builds(like, name, source, fetch))
+            except (CouldNotFindOut, Refused) as error:
+                failures.append(error)
+                answers += (f"{source.place}: {error.message}",)
+                continue
+            kept.update((kernel.key, kernel) for kernel in builds)
+        if not kept:
+            raise outcome(f"a kernel {name} of {like.distro}", failures, answers)
+        return list(kept.values())
+
+    def _asked_with(
+        self, fingerprint: Fingerprint, kernel: Kernel, choices: Sequence[Choice]
+    ) -> Fingerprint:
+        """The fingerprint, or the package's name where nothing in it could prove a vmlinux."""
+        if _proves(fingerprint):
+            return fingerprint
+        if all(choice.role is not Role.DEBUGINFO for choice in choices):  # of the sources
+            choices = tuple(self._choices(kernel, Part.SYMBOLS, every=False))
+        debug = next(choice for choice in choices if choice.role is Role.DEBUGINFO)
+        return Fingerprint(package=debug.refs[0].package.id, distro=kernel.distro)
 
     def _mark_held(self, found: ResolvedKernel, wanted: SymbolsRequest) -> ResolvedKernel:
         """The same, or what is held of it when that is all that is wanted."""
@@ -236,17 +264,6 @@ def _proves(fingerprint: Fingerprint) -> bool:
     """Whether a vmlinux could be compared with it; a release alone is shared by builds."""
     named = fingerprint.release and fingerprint.version
     return bool(named or fingerprint.banner or fingerprint.build_id or fingerprint.package)
-
-
-def _asked_with(fingerprint: Fingerprint, kernel: Kernel, choices: Sequence[Choice]) -> Fingerprint:
-    """The fingerprint, or the package's name where nothing in it could prove a vmlinux."""
-    if _proves(fingerprint):
-        return fingerprint
-    refs = [ref for choice in choices for ref in choice.refs]
-    debug = next((ref for ref in refs if ref.package.role is Role.DEBUGINFO), None)
-    if debug is None:
-        return fingerprint
-    return Fingerprint(package=debug.package.id, distro=kernel.distro)
 
 
 def _namesake(fingerprint: Fingerprint, series: str) -> Kernel | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 
 import pytest
@@ -16,7 +17,7 @@ from kernsym.distros import (
     catalog,
     identify,
 )
-from kernsym.distros.formats.published import age, kernels
+from kernsym.distros.formats.published import age, kernels, named_builds
 from tests.distros.recorded import KEY, Recorded, release
 from tests.distros.rpm_md_writer import Row, repository
 
@@ -172,3 +173,42 @@ def test_what_is_said_of_a_machine_decides_between_those_that_are_possible() -> 
         assert found.outcome is Outcome.AMBIGUOUS
     fedora = identify(Fingerprint(release="6.8.5-301.fc40.x86_64", distro="rocky")).kernel
     assert fedora is not None and fedora.distro == "fedora"
+
+
+SNAPSHOT = "https://snapshot.debian.org"
+LAUNCHPAD = "https://api.launchpad.net/devel/ubuntu/+archive/primary"
+
+
+def test_archives_of_old_packages_tell_the_builds_of_a_name() -> None:
+    """Several uploads of Debian's had one name; Ubuntu's backports share theirs with the plain."""
+    uname = "6.1.0-18-amd64"
+    rows = [
+        {"binary_version": version, "name": f"linux-image-{uname}-dbg", "source": "linux"}
+        for version in ("6.1.76-1", "6.1.76-1", "6.1.75-1")
+    ]
+    page = {f"{SNAPSHOT}/mr/binary/linux-image-{uname}-dbg/": json.dumps({"result": rows}).encode()}
+    source = Source(distro="debian", kind="snapshot", url=SNAPSHOT)
+    found = named_builds(typical("debian", "12"), uname, source, Recorded(page))
+    assert [kernel.version for kernel in found] == ["6.1.76-1", "6.1.75-1"]
+
+    uname = "5.15.0-91-generic"
+    name = f"linux-image-unsigned-{uname}-dbgsym"
+    entries = [
+        {"binary_package_name": name, "binary_package_version": version}
+        for version in ("5.15.0-91.101~20.04.1", "5.15.0-91.101")
+    ]
+    url = f"{LAUNCHPAD}?ws.op=getPublishedBinaries&exact_match=true&binary_name={name}"
+    page = {url: json.dumps({"entries": entries}).encode()}
+    source = Source(distro="ubuntu", kind="launchpad", url=LAUNCHPAD)
+    kernels_found = list(named_builds(typical("ubuntu", "jammy"), uname, source, Recorded(page)))
+    assert [kernel.release for kernel in kernels_found] == ["20.04", "22.04"]
+    assert not list(named_builds(typical("debian", "12"), "odd", source, Recorded({})))
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"result": 1}', b"<html>"])
+def test_an_answer_that_makes_no_sense_is_no_no(body: bytes) -> None:
+    uname = "6.1.0-18-amd64"
+    page = {f"{SNAPSHOT}/mr/binary/linux-image-{uname}-dbg/": body}
+    source = Source(distro="debian", kind="snapshot", url=SNAPSHOT)
+    with pytest.raises(CouldNotFindOut):
+        list(named_builds(typical("debian", "12"), uname, source, Recorded(page)))
