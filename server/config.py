@@ -50,7 +50,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     have begun to answer.  `upstream_hops`: a question that was forwarded so often ends here.
     `foreign_mb`: what may be kept of what they gave.
     `mirror_seconds`: how long a mirror may send nothing; `mirror_attempts`: so often a download is
-    tried without progress.
+    tried without progress; `mirror_downloads`: of so many packages at once from one host, unless a
+    person waits for more.
     """
 
     listen: str = _DEFAULT_LISTEN
@@ -88,6 +89,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     foreign_mb: Amount = 20_480
     mirror_seconds: Seconds = 30.0
     mirror_attempts: Annotated[int, msgspec.Meta(ge=1)] = 7
+    mirror_downloads: Annotated[int, msgspec.Meta(ge=1)] = 4
     import_keys: tuple[str, ...] = ()
 
 

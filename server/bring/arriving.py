@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from kernsym.cache import Store
+from kernsym.cache.messages import Priority
 from kernsym.distros import Kernel, PackageRef, Refused, distro_of
 from kernsym.server.disk import require_room
 from kernsym.server.jobs import Job
@@ -20,6 +21,7 @@ from kernsym.server.mirrors.ranged_answer import RangesUnusable
 from kernsym.server.mirrors.ranged_file import RangedFile
 from kernsym.server.mirrors.resolve import Offer
 from kernsym.server.mirrors.rpm_signature import voucher
+from kernsym.server.mirrors.turns import Turns
 from kernsym.server.mirrors.upstream import Upstream, is_file_url
 
 # vmlinux has 0.6 GB, the modules that a machine loads as much again, a source tree 1.4 GB; all
@@ -34,9 +36,10 @@ _RESUMED = 8 << 20  # more than this at the first report came from an earlier at
 class Arrivals:
     """Brings packages into the store, and lets them be read meanwhile."""
 
-    def __init__(self, store: Store, upstream: Upstream) -> None:
+    def __init__(self, store: Store, upstream: Upstream, turns: Turns) -> None:
         self._store = store
         self._upstream = upstream
+        self._turns = turns
         self._checked = CheckedFiles()
 
     @contextlib.asynccontextmanager
@@ -114,16 +117,17 @@ class Arrivals:
         room = _ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK
         if ref.size is not None:
             room = min(room, _MOST_GROWTH * ref.size)
-        await download(
-            self._upstream,
-            ref,
-            target,
-            growing,
-            room=room,
-            on_progress=tell,
-            on_taken=taken,
-            checked=self._checked,
-        )
+        async with self._turns.turn(ref.url, lambda: job.priority is Priority.PERSON):
+            await download(
+                self._upstream,
+                ref,
+                target,
+                growing,
+                room=room,
+                on_progress=tell,
+                on_taken=taken,
+                checked=self._checked,
+            )
         if not held:
             seconds = max(time.monotonic() - began, 0.001)
             rate = (last - first) / seconds / 1e6

@@ -31,6 +31,7 @@ from kernsym.server.mirrors.credentials import Credentials
 from kernsym.server.mirrors.machine_sources import machine_sources
 from kernsym.server.mirrors.resolve import Offer, none_accepted, offers
 from kernsym.server.mirrors.thread_fetch import ThreadFetch
+from kernsym.server.mirrors.turns import Turns
 from kernsym.server.mirrors.upstream import Upstream
 from kernsym.server.scan.folders import Folders
 from kernsym.server.unpack import drop_index
@@ -57,7 +58,7 @@ class Packages:
         self._config = config
         self._folders = Folders(store.scanned)
         self._room = Room(store=store, limits=config.limits, on_collected=log_collected)
-        self.arrivals = Arrivals(store, upstream)
+        self.arrivals = Arrivals(store, upstream, Turns(config.options.mirror_downloads))
 
     def reconfigure(self, config: ServerConfig) -> None:
         """Ask other sources, or with other credentials, from now on."""
