@@ -143,9 +143,12 @@ def test_the_newest_of_a_series_are_tracked(kernsym: Kernsym, mirror: UpstreamSe
     fleet.publish(mirror.root, [*KERNELS, newer])
     for page in (kernsym.store / "pages").iterdir():
         page.unlink()
+    kernsym("pin", DEBIAN[2].key)
     done = kernsym(*rule, "--track", "2")
     assert states(done.stdout) == {newer.key: "fetched"}
-    assert DEBIAN[2].key in done.stderr
+    assert f"{DEBIAN[2].key} is kept" in done.stderr and DEBIAN[2].key in kernsym("ls").stdout
+    kernsym("unpin", DEBIAN[2].key)
+    assert DEBIAN[2].key in kernsym(*rule, "--track", "2").stderr
     held = kernsym("ls").stdout
     assert newer.key in held and DEBIAN[3].key in held and DEBIAN[2].key not in held
     kernsym(*rule[:4], "--series", "sesame", "--newest", "1", status=2)
@@ -154,8 +157,6 @@ def test_the_newest_of_a_series_are_tracked(kernsym: Kernsym, mirror: UpstreamSe
 
 def test_modules_are_brought_as_asked(kernsym: Kernsym) -> None:
     path = fleet_list(kernsym, DEBIAN[0].banner)
-    kernsym("preseed", path)
-    assert " 0 modules" in kernsym("ls").stdout
     kernsym("preseed", path, "--modules", "ext4")
     assert " 1 modules" in kernsym("ls").stdout
     kernsym("preseed", path, "--modules", "all")

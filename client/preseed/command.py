@@ -98,8 +98,11 @@ def carry_out(settings: Settings, lists: Sequence[str], options: Options) -> int
             if locked is not None:
                 items = locked.judge(items)
         if options.track and not (options.plan or options.no_wait):
-            for kernel in remove_older(api, items, options.track):
-                reporter.line("removed", kernel.key)
+            for kernel, error in remove_older(api, items, options.track):
+                if error is None:
+                    reporter.line("removed", kernel.key)
+                else:
+                    reporter.warning(f"{kernel.key} is kept: {error.message}")
     status = exit_status(items, bad, allow_missing=options.allow_missing)
     if unanswered and not status:
         status = exit_status([_unanswered()], [])
