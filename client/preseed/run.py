@@ -18,6 +18,7 @@ from kernsym.distros import CouldNotFindOut, KernsymError, Role
 
 _MOST_JOBS = 5  # a job that another request began may end without what this one wants
 _PAUSE_SECONDS = 0.5
+_BUDGET = "budget"  # the code of what was left because of it
 _OF_SOURCES = (Role.SOURCE, Role.DEBUGINFO_COMMON)
 
 Tell = Callable[[Item], None]
@@ -90,8 +91,9 @@ class Run:
                 item = resolve(self.api, item, self.wish)[0]
             came = self._bring_planned(item, name)
         except KernsymError as error:
-            left = error.code == "cancelled" and self._over
-            state = State.LEFT if left else state_of(error)
+            if error.code == "cancelled" and self._over:
+                error = _left("the time is over; what has come is kept")
+            state = State.LEFT if error.code == _BUDGET else state_of(error)
             came = replace(item, state=state, problem=error)
         size = self._end(name)
         return replace(came, seconds=time.monotonic() - began, downloaded=size), name
@@ -189,4 +191,4 @@ def _from(bundle: Bundle, item: Item) -> Item:
 
 
 def _left(why: str) -> CouldNotFindOut:
-    return CouldNotFindOut("budget", f"left for the next run: {why}", hint="run it again to go on")
+    return CouldNotFindOut(_BUDGET, f"left for the next run: {why}", hint="run it again to go on")
