@@ -79,39 +79,56 @@ class Options:
 def carry_out(settings: Settings, lists: Sequence[str], options: Options) -> int:
     """Do what the options say; the exit status."""
     reporter = settings.reporter()
-    locked = locks.read(options.lock) if options.locked and options.lock else None
+    lock = _read_lock(options)
     entries, bad = read_lists(lists, options.hints, reporter)
-    if locked is not None and not lists and options.rule is None:
-        entries = locked.entries()
+    if lock is not None and options.locked and not lists and options.rule is None:
+        entries = lock.entries()
     for line in bad:
         reporter.warning(f"{line.where}: {line.reason}: {line.text}")
     if options.no_wait and settings.server_url() is None:
         raise _server_needed()
     with settings.api() as api:
         items, unanswered = _plan(api, entries, options, reporter)
-        if locked is not None:
-            items = locked.judge(items)
-        if options.no_wait:
-            items = _hand_over(api, items, options.wish, reporter)
-        elif not options.plan:
-            items = _run(api, items, options, reporter, locked)
-            if locked is not None:
-                items = locked.judge(items)
-        if options.track and not (options.plan or options.no_wait):
-            for kernel, error in remove_older(api, items, options.track):
-                if error is None:
-                    reporter.line("removed", kernel.key)
-                else:
-                    reporter.warning(f"{kernel.key} is kept: {error.message}")
+        if not options.plan:
+            items = _bring(api, items, options, reporter, lock if options.locked else None)
+        elif options.locked and lock is not None:
+            items = lock.judge(items)
     status = exit_status(items, bad, allow_missing=options.allow_missing)
     if unanswered and not status:
         status = exit_status([_unanswered()], [])
-    if options.lock and locked is None:
-        locks.write(options.lock, items)
+    if options.lock and not options.locked:
+        locks.write(options.lock, items, lock)
     if options.junit:
         _write(options.junit, junit(items, bad))
     _show(settings, items, bad, status=status, unanswered=unanswered)
     return status
+
+
+def _read_lock(options: Options) -> locks.Lock | None:
+    """The lock as it is before the run; None where there is to be one for the first time."""
+    if options.lock is None or not (options.locked or options.lock.exists()):
+        return None
+    return locks.read(options.lock)
+
+
+def _bring(
+    api: ServerApi,
+    items: list[Item],
+    options: Options,
+    reporter: Reporter,
+    lock: locks.Lock | None,
+) -> list[Item]:
+    """The items as they ended, by `lock` where there is one; then what is too old is removed."""
+    if options.no_wait:
+        return _hand_over(api, items, options.wish, reporter)
+    items = _run(api, lock.judge(items) if lock else items, options, reporter, lock)
+    if options.track:
+        for kernel, error in remove_older(api, items, options.track):
+            if error is None:
+                reporter.line("removed", kernel.key)
+            else:
+                reporter.warning(f"{kernel.key} is kept: {error.message}")
+    return lock.judge(items) if lock else items
 
 
 def _plan(

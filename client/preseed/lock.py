@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from kernsym.cache.atomic import write_atomic
 from kernsym.cache.messages import Part
 from kernsym.client.preseed.entries import Entry
 from kernsym.client.preseed.items import Item, State
-from kernsym.distros import Fingerprint, PackageRef, Refused, Unusable, identify
+from kernsym.distros import Fingerprint, Refused, Unusable, identify
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -76,11 +76,11 @@ class Lock:
 
     def digests(self, item: Item) -> tuple[str, ...]:
         """Those of the packages that an item's may be of."""
-        locked = self._find(item)
+        locked = self.find(item)
         return tuple(one.digest for one in locked.package if one.digest) if locked else ()
 
     def _judge(self, item: Item) -> Item:
-        locked = self._find(item)
+        locked = self.find(item)
         if item.state is State.UNPUBLISHED and locked is not None:
             return _refused(
                 item,
@@ -105,7 +105,7 @@ class Lock:
             ),
         )
 
-    def _find(self, item: Item) -> LockedKernel | None:
+    def find(self, item: Item) -> LockedKernel | None:
         """The locked kernel that an item is of; of one that is not published by its identity."""
         kernel = item.kernel or identify(item.fingerprint).kernel
         for locked in self.kernels:
@@ -138,28 +138,54 @@ def read(path: Path) -> Lock:
     return Lock(path=path, kernels=tuple(lock.kernel))
 
 
-def write(path: Path, items: Sequence[Item]) -> None:
-    """Write what the items came, or would come, from.  Raises `Unusable` (`lock-unwritable`)."""
+def write(path: Path, items: Sequence[Item], previous: Lock | None = None) -> None:
+    """Write what the items came, or would come, from.  What could not be found out, or was refused,
+    stays as the `previous` lock has it.  Raises `Unusable` (`lock-unwritable`)."""
+    kernels = {}
+    for item in items:
+        locked = _locked(item) or (previous.find(item) if previous and _is_open(item) else None)
+        if locked is not None:
+            kernels[locked.key, locked.part.value] = locked
+    text = _HEAD + "".join(_text(kernels[key]) for key in sorted(kernels))
     try:
-        write_atomic(path.absolute(), "".join(_text(items)).encode())
+        write_atomic(path.absolute(), text.encode())
     except OSError as error:
         raise Unusable("lock-unwritable", f"{path} cannot be written: {error.strerror}") from error
 
 
-def _text(items: Sequence[Item]) -> Iterator[str]:
-    yield _HEAD
-    named = [item for item in items if item.state in _LOCKED and item.kernel and item.packages]
-    for item in sorted(named, key=lambda item: (item.kernel.key if item.kernel else "", item.part)):
-        yield f"\n[[kernel]]\nkey = {_string(item.kernel.key if item.kernel else '')}\n"
-        yield f"part = {_string(item.part.value)}\nask = {_inline(_ask(item.fingerprint))}\n"
-        for ref in sorted(item.packages, key=lambda ref: ref.package.id):
-            yield f"[[kernel.package]]\n{_package(ref)}"
+def _is_open(item: Item) -> bool:
+    return item.state is not State.UNPUBLISHED and item.state not in _LOCKED
 
 
-def _package(ref: PackageRef) -> str:
-    lines = f"id = {_string(ref.package.id)}\nrole = {_string(ref.package.role.value)}\n"
-    lines += f"digest = {_string(ref.digest or '')}\n"
-    return lines + (f"size = {ref.size}\n" if ref.size is not None else "")
+def _locked(item: Item) -> LockedKernel | None:
+    """What is to be written of an item; None where its packages are not known."""
+    if item.state not in _LOCKED or item.kernel is None or not item.packages:
+        return None
+    return LockedKernel(
+        key=item.kernel.key,
+        part=item.part,
+        ask=_ask(item.fingerprint),
+        package=[
+            LockedPackage(
+                id=ref.package.id,
+                role=ref.package.role.value,
+                digest=ref.digest or "",
+                size=ref.size,
+            )
+            for ref in sorted(item.packages, key=lambda ref: ref.package.id)
+        ],
+    )
+
+
+def _text(kernel: LockedKernel) -> str:
+    """A kernel as its part of the file."""
+    text = f"\n[[kernel]]\nkey = {_string(kernel.key)}\npart = {_string(kernel.part.value)}\n"
+    text += f"ask = {_inline(kernel.ask)}\n"
+    for one in kernel.package:
+        text += f"[[kernel.package]]\nid = {_string(one.id)}\nrole = {_string(one.role)}\n"
+        text += f"digest = {_string(one.digest)}\n"
+        text += f"size = {one.size}\n" if one.size is not None else ""
+    return text
 
 
 def _ask(fingerprint: Fingerprint) -> dict[str, str]:

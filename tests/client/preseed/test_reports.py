@@ -135,6 +135,25 @@ def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        (CouldNotFindOut("x", "silence"), True),
+        (Refused("x", "other bytes"), True),
+        (NotPublished("x", "nobody"), False),
+    ],
+)
+def test_a_lock_does_not_shrink_because_a_mirror_was_away(
+    tmp_path: Path, error: KernsymError, stays: bool
+) -> None:
+    path = tmp_path / "kernsym.lock"
+    lock.write(path, [item(State.FETCHED)])
+    text = path.read_text()
+    unfound = replace(item(state_of(error), error), packages=())
+    lock.write(path, [unfound], lock.read(path))
+    assert (path.read_text() == text) is stays
+
+
+@pytest.mark.parametrize(
     ("changed", "state", "code"),
     [
         (item(State.HELD), State.HELD, ""),
