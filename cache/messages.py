@@ -44,8 +44,9 @@ class SymbolsRequest:
 
     `modules`: the names wanted beside vmlinux, any spelling.  None: they follow in a second
     request as soon as the requester has seen vmlinux; the pass over the package waits for them
-    for a while, so that it is made once.  `all_modules` overrides it.  `digests` (`sha256:HEX`):
-    where there are any, only packages of these are taken.
+    for a while, so that it is made once.  `all_modules` overrides it.  `partial`: whether the
+    files may be of packages that have not come whole, as the bundle then says.  `digests`
+    (`sha256:HEX`): where there are any, only packages of these are taken.
     """
 
     fingerprint: Fingerprint

@@ -33,9 +33,9 @@ class UpstreamServer:
     """Serves `root` on a loopback port while used as a context manager.
 
     `hits` counts requests (GET and HEAD) by path, `bytes_sent` the bytes of all bodies.
-    `rate`: bytes per second of each answer.  `cut_after`: the connection is closed after that
-    many bytes of a body.  `ranges` False: it sends the whole file whatever is asked for.
-    `ending`: bodies of more than a block wait for it before their last one.
+    `rate`: bytes per second of each answer, `total_rate` of all together.  `cut_after`: the
+    connection is closed after that many bytes of a body.  `ranges` False: it sends the whole file
+    whatever is asked for.  `ending`: bodies of more than a block wait for it before their last one.
     `status_for(path, hit)`: a status to answer instead, or None; `hit`
     counts from 1, so that a path can fail twice and then work.  `guard`: asked first, about the
     request with its headers and connection.  All may be changed while it runs.
@@ -52,6 +52,8 @@ class UpstreamServer:
         self.hits: Counter[str] = Counter()
         self.bytes_sent = 0
         self.rate: float | None = None
+        self.total_rate: float | None = None
+        self._free_at = 0.0
         self.cut_after: int | None = None
         self.ranges = True
         self.ending: threading.Event | None = None
@@ -98,8 +100,16 @@ class UpstreamServer:
             return self.hits[path]
 
     def sent(self, size: int) -> None:
+        """Notes that so much was sent, and waits as long as that may take."""
+        wait = size / self.rate if self.rate else 0.0
         with self._lock:
             self.bytes_sent += size
+            if self.total_rate:
+                now = time.monotonic()
+                self._free_at = max(self._free_at, now) + size / self.total_rate
+                wait = max(wait, self._free_at - now)
+        if wait:
+            time.sleep(wait)
 
 
 class _Server(ThreadingHTTPServer):
@@ -188,8 +198,6 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             left -= len(block)
             upstream.sent(len(block))
-            if upstream.rate:
-                time.sleep(len(block) / upstream.rate)
 
 
 def _span(header: str, size: int) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from kernsym.cache import Held, Store
-from kernsym.cache.messages import Part, SymbolsRequest
+from kernsym.cache.messages import Part, Partial, SymbolsRequest
 from kernsym.distros import (
     CouldNotFindOut,
     Fetch,
@@ -77,9 +77,14 @@ class LocalSearch:
         job = await self._files.job_about(build_id)
         if job is not None:
             on_job(job)
-            return await self._files.wait(job, build_id, once)
+            if job.partial is Partial.NO:
+                return await self._files.wait(job, build_id, once)
         if not demanded:
             self._require_on_demand()
+        if job is not None:
+            return await self._bring(
+                SymbolsRequest(fingerprint=job.fingerprint), build_id, on_job, once
+            )
         request = await asyncio.to_thread(self._request_of_member, build_id)
         request = request or await asyncio.to_thread(self._request_of_scanned, build_id)
         if request is None:
@@ -223,4 +228,8 @@ class LocalSearch:
             return held
         job = await self._symbols.start(request, asked_by=_ASKED_BY)
         on_job(job)
+        if job.partial is not Partial.NO:  # what that brings is only for those who asked for such
+            await end_of(job)
+            job = await self._symbols.start(request, asked_by=_ASKED_BY)
+            on_job(job)
         return await self._files.wait(job, build_id, once)

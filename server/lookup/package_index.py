@@ -66,7 +66,7 @@ class PackageIndex:
 
     def consider(self, job: Job, error: KernsymError | None) -> None:
         """A job has ended: what it brought may have to be looked through."""
-        if self._enabled and error is None and job.part is Part.SYMBOLS:
+        if self._enabled and error is None and job.part is not Part.SOURCES:
             self._waiting.put_nowait(job.kernel.key)
 
     @property

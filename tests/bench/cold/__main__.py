@@ -31,12 +31,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.bench.cold import identity, rpms, served, unpacking
+from tests.bench.cold import identity, in_part, rpms, served, unpacking
 from tests.bench.cold.inputs import KernelPackage, build_ids, fetch, open_deb, open_rpm
 from tests.bench.cold.table import Table
 
 _OF_RPMS = rpms.ROWS | {"5"}
-_OF_PACKAGES = unpacking.ROWS | served.ROWS | _OF_RPMS
+_OF_PACKAGES = unpacking.ROWS | in_part.ROWS | served.ROWS | _OF_RPMS
 
 
 def rows_of_packages(
@@ -44,6 +44,8 @@ def rows_of_packages(
 ) -> None:
     """All rows but those of dumps."""
     unpacking.measure(table, package, rows)
+    if rows & in_part.ROWS:
+        in_part.measure(table, package)
     if rows & (served.ROWS - {"5"}):
         folder = kept / "deb"
         if not folder.exists():

@@ -1,9 +1,10 @@
 """Unpacks `vmlinux`, modules by their names or `all` of a package, as a server does.
 
-    python tests/bench/cold/unpacker.py PACKAGE INTO NAME,... [--url URL] [--index FILE]
+    python tests/bench/cold/unpacker.py PACKAGE INTO NAME,... [--url URL [--in-part]] [--index FILE]
 
-With a URL the package is downloaded to PACKAGE meanwhile; the name `none` only downloads.  With
-FILE the pass leaves an index there.  Prints the seconds that it took and the peak memory in KiB.
+With a URL the package is downloaded to PACKAGE meanwhile, or only what is read of it; the name
+`none` only downloads.  With FILE the pass leaves an index there.  Prints the seconds that it took
+and the peak memory in KiB.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 from kernsym.distros import Layout, MemberKind, Package, PackageRef, Role
-from kernsym.server.mirrors.growing import GrowingFile
+from kernsym.server.mirrors.growing import ByteSource, GrowingFile
 from kernsym.server.unpack import ExtractedFile, extract
 
 # Of a Debian package, and of the RPMs that are packed of its files.
@@ -36,7 +37,7 @@ class Unpacker:
         self.left = set() if self._everything else set(names)
         self.build_ids: dict[str, str] = {}
 
-    def run(self, package: GrowingFile) -> None:
+    def run(self, package: ByteSource) -> None:
         extract(
             package,
             LAYOUT,
@@ -74,6 +75,22 @@ async def from_mirror(package: Path, url: str, into: Path, unpacker: Unpacker | 
     growing.close()
 
 
+async def in_part(package: Path, url: str, into: Path, unpacker: Unpacker) -> None:
+    import asyncio
+
+    from kernsym.server.mirrors.ranged import RangedPackage
+    from kernsym.server.mirrors.ranged_file import RangedFile
+    from kernsym.server.mirrors.upstream import Upstream
+
+    named = Package(role=Role.DEBUGINFO, id=package.name, name="", version="", arch="")
+    ref = PackageRef(package=named, url=url, origin="", why="")
+    async with Upstream(into / "pages") as upstream:
+        source = RangedPackage(upstream, url, RangedFile(ref, package))
+        await source.begin()
+        await asyncio.to_thread(unpacker.run, source)
+        await source.end()
+
+
 def from_disk(package: Path, unpacker: Unpacker) -> None:
     growing = GrowingFile()
     growing.begin(package)
@@ -88,6 +105,7 @@ def main() -> None:
     parser.add_argument("into", type=Path)
     parser.add_argument("names", type=lambda text: set(text.split(",")))
     parser.add_argument("--url")
+    parser.add_argument("--in-part", action="store_true")
     parser.add_argument("--index", type=Path)
     options = parser.parse_args()
     unpacker = None
@@ -97,7 +115,10 @@ def main() -> None:
     if options.url:
         import asyncio
 
-        asyncio.run(from_mirror(options.package, options.url, options.into, unpacker))
+        if options.in_part and unpacker is not None:
+            asyncio.run(in_part(options.package, options.url, options.into, unpacker))
+        else:
+            asyncio.run(from_mirror(options.package, options.url, options.into, unpacker))
     elif unpacker is not None:
         from_disk(options.package, unpacker)
     seconds = time.perf_counter() - begun
