@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_MOST_NICE = 19
 
 
 async def in_thread(work: Callable[[], T], *, stop: Callable[[], None] = lambda: None) -> T:
@@ -25,6 +28,13 @@ async def in_thread(work: Callable[[], T], *, stop: Callable[[], None] = lambda:
                 await asyncio.wait({running})
         running.exception()  # it was stopped: nobody wants to hear of it
         raise
+
+
+def stand_back(nice: int) -> None:
+    """From now on this thread, and those that it starts, yield to the others, by so much more than
+    now: on Linux each has a priority of its own.  There is no way back."""
+    which = os.PRIO_PROCESS, threading.get_native_id()
+    os.setpriority(*which, min(os.getpriority(*which) + nice, _MOST_NICE))
 
 
 class Bell:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from kernsym.server.mirrors.growing import ByteSource, GrowingFile
 from kernsym.server.mirrors.upstream import file_path, is_file_url
 from kernsym.server.scan.folders import folder_of
 from kernsym.server.scan.walk import Stopped, scan
+from kernsym.server.threads import stand_back
 from kernsym.server.unpack import list_modules
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,9 @@ class PackageIndex:
         self._quiet = threading.Event()
         self._stopped = threading.Event()
         # A thread of its own, because it cannot become important again.
-        self._thread = ThreadPoolExecutor(1, "package-index", initializer=_yield_to_others)
+        self._thread = ThreadPoolExecutor(
+            1, "package-index", initializer=stand_back, initargs=(_NICE,)
+        )
 
     def reconfigure(self, config: ServerConfig) -> None:
         """Look at the folders of another configuration from the next scan on."""
@@ -203,11 +205,6 @@ class PackageIndex:
                 replace(known, modules=found | known.modules, listed=(package,))
             )
             log.info("%s: %d modules of %s are known", kernel.key, len(found), package)
-
-
-def _yield_to_others() -> None:
-    """Of this thread alone, and of those that it starts."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class _Polite(ByteSource):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
 import threading
 import time
 import zlib
@@ -19,12 +18,14 @@ import zstandard
 from kernsym.distros import KernsymError
 from kernsym.server.disk import require_room
 from kernsym.server.served.body import Body
+from kernsym.server.threads import stand_back
 
 _BLOCK = 1 << 20
 _LEAST_BYTES = 1 << 10
 _WHILE_WAITING = 4 << 20  # a tenth of a second at the most; larger ones are made in the background
 _MOST_SHARE = 0.9  # of the original: what saves less does not pay
 _STALE_SECONDS = 900.0  # a form that somebody began so long ago will not be finished
+_NICE = 15
 _ZSTD_LEVEL = 3  # 633 MB of DWARF in 3 s
 _GZIP_LEVEL = 5
 
@@ -46,7 +47,9 @@ class EncodedFiles:
         self._closing = threading.Event()
         self._under_way: set[Path] = set()
         self._made = most_bytes  # since the folder was last looked through
-        self._background = ThreadPoolExecutor(1, "compress", initializer=_yield_to_others)
+        self._background = ThreadPoolExecutor(
+            1, "compress", initializer=stand_back, initargs=(_NICE,)
+        )
 
     def close(self) -> None:
         self._closing.set()
@@ -148,8 +151,3 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return time.time()
-
-
-def _yield_to_others() -> None:
-    """On Linux a thread has a priority of its own."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)

@@ -11,7 +11,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from kernsym.server.threads import stand_back
+
 _MEMORY_OF_PIECES = 64 << 20  # unpacked ahead of the reader
+
+# Behind the event loop, which else waits for a processor: of /healthz, asked while all of Debian's
+# package was unpacked on a busy machine, the median was 4 ms instead of 1.4, the 95th percentile 29
+# instead of 13.  Not so the reader: it may hold the interpreter when it has to yield.
+_NICE = 8
 
 
 @contextlib.contextmanager
@@ -22,7 +29,9 @@ def in_order(parts: Iterable[Iterator[bytes]], threads: int) -> Iterator[Iterato
     comes out where the bytes would have, and ends the stream.
     """
     work = _Work(parts)
-    with ThreadPoolExecutor(threads, "unpack") as decoders:
+    with ThreadPoolExecutor(
+        threads, "unpack", initializer=stand_back, initargs=(_NICE,)
+    ) as decoders:
         for _ in range(threads):
             decoders.submit(work.run)
         try:
