@@ -155,6 +155,8 @@ class Scanned:
 
     def find(self, build_id: str, *, forms: int = 0) -> ScannedFile | None:
         """The file with a build ID (hex): an ELF file that holds `forms`, else a package."""
+        if len(build_id) % 2:
+            return None
         rows = self._rows(
             f"SELECT {_PATH}, f.package, m.module, f.banner, f.id {_PLACE} "
             "JOIN members m ON m.file = f.id WHERE m.build_id = ? "
@@ -167,6 +169,8 @@ class Scanned:
     def find_vmlinux(self, banner: str | None, build_id: str | None) -> ScannedFile | None:
         """The vmlinux with DWARF, outside of packages, that has this banner and this build ID
         (hex); None for either: any."""
+        if len(build_id or "") % 2:
+            return None
         rows = self._rows(
             f"SELECT {_PATH}, f.package, '', f.banner, f.id {_PLACE} "
             "LEFT JOIN members m ON m.file = f.id WHERE f.package IS NULL AND f.forms & ? "

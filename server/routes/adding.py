@@ -46,6 +46,15 @@ ROUTES = (
         handler=Upload(Media(type="application/x-tar"), _add),
         role=TokenRole.ADMIN,
         answers={200: Bundle},
-        problems=("refused", "unusable", "upload-too-large", "distribution-held", "disk-full"),
+        problems=(
+            "upload-cut",
+            "upload-damaged",
+            "upload-odd",
+            "upload-too-large",
+            "query-invalid",
+            "distribution-held",
+            "refused",
+            "disk-full",
+        ),
     ),
 )

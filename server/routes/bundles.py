@@ -37,6 +37,6 @@ ROUTES = (
         handler=Upload(Media(type="application/zstd"), _import),
         role=TokenRole.ADMIN,
         answers={200: KernelList},
-        problems=("refused", "unusable", "disk-full"),
+        problems=("upload-cut", "kbundle-damaged", "refused", "unusable", "disk-full"),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
@@ -90,11 +91,21 @@ parameters = {{ "path.id" = "{file.build_id}", "path.name" = ".text" }}
 """
 
 
+# It does not know how to write a tar or a bundle, and sends any bytes.
+UPLOADS = """
+import schemathesis
+
+for kind in ("application/x-tar", "application/zstd"):
+    schemathesis.serializer.alias(kind, "application/octet-stream")
+"""
+
+
 @pytest.mark.parametrize("token", [TOKEN, None], ids=["admin", "nobody"])
 def test_the_server_does_what_its_description_says(tmp_path: Path, token: str | None) -> None:
     """Schemathesis makes up requests, good and bad ones, and compares the answers with it."""
     bundle = fill_store(tmp_path / "store")
     (tmp_path / "schemathesis.toml").write_text(known_names(bundle))
+    (tmp_path / "uploads.py").write_text(UPLOADS)
     authorization = ["--header", f"Authorization: Bearer {token}"] if token else []
     with live_server(tmp_path, arguments=("--offline",)) as server:
         found = subprocess.run(
@@ -111,6 +122,7 @@ def test_the_server_does_what_its_description_says(tmp_path: Path, token: str | 
                 *authorization,
             ],
             cwd=tmp_path,
+            env={**os.environ, "SCHEMATHESIS_HOOKS": "uploads"},
             capture_output=True,
             text=True,
             timeout=300,

@@ -91,6 +91,8 @@ def test_kernels_and_modules_of_a_tree_are_found_in_it(scanned: Scanned, folder:
     assert scanned.find_vmlinux(found.banner, build_id_of(vmlinux)) == found
     assert scanned.find_vmlinux(found.banner, "ab" * 20) is None
     assert scanned.find_vmlinux(found.banner + " ", None) is None
+    assert scanned.find_vmlinux(None, "123456789") is None  # no whole bytes
+    assert scanned.find("123456789") is None
     uname = vmlinux.name.partition("-")[2]
     modules = dict(scanned.modules_of(vmlinux, uname))
     assert modules == {path.stem.replace("-", "_"): path for path in folder.glob("tree/**/*.ko")}
