@@ -8,10 +8,13 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from kernsym.server.threads import stand_back
+
 log = logging.getLogger(__name__)
 
 _Item = TypeVar("_Item")
 _MOST_WAITING = 16
+_NICE = 8  # behind the event loop, as the decoders
 
 
 class Aside(Generic[_Item]):
@@ -37,6 +40,7 @@ class Aside(Generic[_Item]):
             self._thread.join()
 
     def _run(self) -> None:
+        stand_back(_NICE)
         while (item := self._waiting.get()) is not None:
             try:
                 if not self.failed:

@@ -137,7 +137,21 @@ def other_places(change: Callable[[list[int]], list[int]]) -> Callable[[Index], 
         other_places(lambda each: [*each[:-1], -1]),
         other_places(lambda each: [*each[:-2], 0, each[-1]]),
     ],
-    ids=str,
+    ids=[
+        "names swapped",
+        "places one later",
+        "places one earlier",
+        "places far away",
+        "places out of the world",
+        "packed offset or size",
+        "frame or size",
+        "lesson or offset",
+        "positions",
+        "all at the beginning",
+        "absurd sizes",
+        "negative sizes",
+        "all in the first place",
+    ],
 )
 def test_an_index_that_lies_never_gives_wrong_bytes(
     tmp_path: Path, package: bytes, lie: Callable[[Index], Index]
