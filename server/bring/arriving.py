@@ -99,18 +99,21 @@ class Arrivals:
     async def _download(self, job: Job, offer: Offer, growing: GrowingFile) -> PackageRef:
         """Brings the package; its reference, with who signed it."""
         ref = offer.ref
-        began, first, last = time.monotonic(), 0, 0
+        began, last = time.monotonic(), 0
+        before = 0  # bytes that came in earlier attempts
 
         def tell(done: int, total: int | None) -> None:
-            nonlocal first, last
-            resumed = not last and done > _RESUMED
-            job.downloaded(0 if held or resumed else max(done - last, 0))
-            first, last = first or done, done
+            nonlocal before, last
+            if last == before and done - last > _RESUMED:
+                before = done
+            elif not held:
+                job.downloaded(max(done - last, 0))
+            last = done
             job.progress("download", done, total)
 
         def taken(size: int) -> None:
-            nonlocal first, last
-            first, last = first + size, last + size
+            nonlocal before, last
+            before, last = before + size, last + size
 
         target = self._store.package_path(job.kernel, ref)
         held = target.is_file() or is_file_url(ref.url)
@@ -130,8 +133,8 @@ class Arrivals:
             )
         if not held:
             seconds = max(time.monotonic() - began, 0.001)
-            rate = (last - first) / seconds / 1e6
-            resumed = f", {first / 1e6:.0f} MB of it from before" if first > _RESUMED else ""
+            rate = (last - before) / seconds / 1e6
+            resumed = f", {before / 1e6:.0f} MB of it from before" if before > _RESUMED else ""
             job.stage("download", f"{last / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}")
 
         if offer.source is None or ref.signed_by is not None:

@@ -87,6 +87,8 @@ def test_nobody_else_is_given_what_is_not_checked(store: Store, mirror: Upstream
         assert mirror.bytes_sent < SIZE + PIECE, "of the whole only what lacked came"
         assert mirror.bytes_sent > sent
         assert "as it was published" in said(events, "checked")
+        counted = sum(job.status().downloaded for job in there.jobs.jobs())
+        assert counted == mirror.bytes_sent, "what was taken over did not come again"
         bundle = there.held("m03", partial=Partial.NO)
         assert bundle is not None and not bundle.unchecked
         assert store.find_build_id(build_id_of(3)) is not None
