@@ -52,6 +52,9 @@ def survey(store: Store, *, unpublished: bool) -> Survey:
     return Survey(room=room, candidates=tuple(candidates), bundles=bundles)
 
 
+_PROOF = "files that came by ranges are to be compared with them"
+
+
 def is_in_use(store: Store, key: str) -> bool:
     """Whether somebody works on a kernel, or reads its files."""
     locks = (*(store.tree.lock(key, part) for part in PARTS), store.uses.path(key))
@@ -77,8 +80,9 @@ def _of_kernel(
         (Step.KERNEL, usage.total, _to_download(packages)),
     ):
         if size:
+            proof = _PROOF if step is Step.PACKAGES and bundle.unchecked else ""
             yield Candidate(
-                step=step, key=key, size=size, again=again, last_use=last_use, stays=stays
+                step=step, key=key, size=size, again=again, last_use=last_use, stays=stays or proof
             )
 
 

@@ -99,24 +99,9 @@ class Arrivals:
     async def _download(self, job: Job, offer: Offer, growing: GrowingFile) -> PackageRef:
         """Brings the package; its reference, with who signed it."""
         ref = offer.ref
-        began, last = time.monotonic(), 0
-        before = 0  # bytes that came in earlier attempts
-
-        def tell(done: int, total: int | None) -> None:
-            nonlocal before, last
-            if last == before and done - last > _RESUMED:
-                before = done
-            elif not held:
-                job.downloaded(max(done - last, 0))
-            last = done
-            job.progress("download", done, total)
-
-        def taken(size: int) -> None:
-            nonlocal before, last
-            before, last = before + size, last + size
-
         target = self._store.package_path(job.kernel, ref)
         held = target.is_file() or is_file_url(ref.url)
+        coming = _Coming(job, held=held)
         room = _ROOM_FOR_ALL_MODULES if job.wanted.everything else _ROOM_TO_UNPACK
         if ref.size is not None:
             room = min(room, _MOST_GROWTH * ref.size)
@@ -127,15 +112,12 @@ class Arrivals:
                 target,
                 growing,
                 room=room,
-                on_progress=tell,
-                on_taken=taken,
+                on_progress=coming.tell,
+                on_taken=coming.taken,
                 checked=self._checked,
             )
         if not held:
-            seconds = max(time.monotonic() - began, 0.001)
-            rate = (last - before) / seconds / 1e6
-            resumed = f", {before / 1e6:.0f} MB of it from before" if before > _RESUMED else ""
-            job.stage("download", f"{last / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}")
+            job.stage("download", coming.words)
 
         if offer.source is None or ref.signed_by is not None:
             return ref
@@ -144,6 +126,37 @@ class Arrivals:
         if signer is not None:
             job.stage("signature", f"{ref.package.id} is itself signed by {signer}")
         return replace(ref, signed_by=signer)
+
+
+class _Coming:
+    """Counts what comes of a package: now over the network, or before; `held`: all came before."""
+
+    def __init__(self, job: Job, *, held: bool) -> None:
+        self._job = job
+        self._held = held
+        self._began = time.monotonic()
+        self._before = self._done = 0
+
+    def tell(self, done: int, total: int | None) -> None:
+        if self._done == self._before and done - self._done > _RESUMED:
+            self._before = done
+        elif not self._held:
+            self._job.downloaded(max(done - self._done, 0))
+        self._done = done
+        self._job.progress("download", done, total)
+
+    def taken(self, size: int) -> None:
+        """So much had come by ranges."""
+        self._before, self._done = self._before + size, self._done + size
+
+    @property
+    def words(self) -> str:
+        """It for people."""
+        seconds = max(time.monotonic() - self._began, 0.001)
+        rate = (self._done - self._before) / seconds / 1e6
+        before = f", {self._before / 1e6:.0f} MB of it from before"
+        resumed = before if self._before > _RESUMED else ""
+        return f"{self._done / 1e6:.0f} MB, {rate:.0f} MB/s{resumed}"
 
 
 class Arriving:

@@ -44,7 +44,7 @@ class PackageChecker:
         except Refused as error:
             why = f"the files of {bundle.kernel.key} that came by ranges were wrong"
             self._store.index.remember_withdrawal(bundle.kernel.key, f"{why}: {error.message}")
-            await asyncio.to_thread(self._store.remove, bundle)
+            await asyncio.to_thread(self._store.removal.remove, bundle)  # pinned or not
             raise Refused(
                 "withdrawn",
                 f"{why} and are removed",

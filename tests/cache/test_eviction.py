@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kernsym.cache import FileRole, Store
+from kernsym.cache import FileRole, Store, Unchecked
 from kernsym.cache.upkeep import Limits, collect, parse_age, parse_size, read_limits
 from kernsym.cache.upkeep.eviction import Candidate, Room, Step, in_order, too_old
 from kernsym.distros import Unusable
@@ -143,6 +144,21 @@ def test_what_is_pinned_used_or_gone_stays(store: Store) -> None:
     assert store.marks.unpin(pinned.kernel.key)
     collect(store, Limits(max_size=0))
     assert keys(store) == [] and cheap.kernel.key not in keys(store)
+
+
+def test_parts_of_packages_stay_until_they_are_checked(store: Store) -> None:
+    """Without them nothing would tell that the files are right."""
+    held = publish(store, 1)
+    package = held.packages[0].package.id
+    mark = Unchecked(package=package, paths=(held.files[0].path,), came=1, size=2)
+    store.publish(replace(held, unchecked=(mark,)))
+    store.uses.let_go()
+    limits = Limits(max_size=collect(store, Limits(max_size=10**9), plan=True).used - 1)
+    done = collect(store, limits, plan=True)
+    assert [one.what for one in done.removed] == ["sources"]
+    store.mark_checked(held.kernel, package)
+    done = collect(store, limits, plan=True)
+    assert [one.what for one in done.removed] == ["packages"]
 
 
 def test_what_somebody_works_on_stays(store: Store) -> None:
