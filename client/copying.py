@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, cast
 
 from kernsym.cache import Bundle, BundleFile, FileRole, Store, placed
 from kernsym.client.output import Reporter
-from kernsym.client.server_api import ServerApi
 from kernsym.distros import Kernel, Refused
 
 if TYPE_CHECKING:
