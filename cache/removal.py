@@ -24,6 +24,7 @@ from kernsym.cache.tree import Tree
 from kernsym.cache.uses import USE
 
 PARTS = ("symbols", "sources")  # of a kernel, each of which somebody may be working on
+ASIDE = ("prepared", "check")  # work on what is held, which is not to be disturbed without need
 
 
 class Removal:
@@ -112,7 +113,7 @@ class Removal:
         self._files.drop(key)
         self._bin([self._tree.folder(key)])
         self._tree.prune(self._tree.folder(key).parent)
-        for part in (*PARTS, "prepared", USE, "manifest"):
+        for part in (*PARTS, *ASIDE, USE, "manifest"):
             self._tree.lock(key, part).unlink(missing_ok=True)
 
     def _bin(self, paths: Iterable[Path]) -> None:
@@ -124,7 +125,7 @@ class Removal:
 
     @contextlib.contextmanager
     def _alone(self, key: str) -> Iterator[None]:
-        parts = (*PARTS, "prepared", "manifest", USE)
+        parts = (*PARTS, *ASIDE, "manifest", USE)
         with hold_at_once(*(self._tree.lock(key, part) for part in parts)):
             yield
 

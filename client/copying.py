@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from kernsym.cache import Bundle, BundleFile, FileRole, Store, placed
+from kernsym.cache import Bundle, BundleFile, FileRole, placed
+from kernsym.cache.upkeep import Room
 from kernsym.client.output import Reporter
 from kernsym.distros import Kernel, Refused
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 def copy_files(
     api: ServerApi,
-    store: Store,
+    room: Room,
     bundle: Bundle,
     names: set[str],
     reporter: Reporter,
@@ -31,6 +33,7 @@ def copy_files(
     `original`: vmlinux itself is wanted; else its prepared copy, where there is one, does: it has
     half the bytes.  Returns the bundle of the local store.
     """
+    store = room.store
     theirs, bundle = bundle.kernel, placed(store, bundle)
     folder = store.folder(bundle.kernel)
     with store.lock(bundle.kernel, "symbols"):
@@ -49,18 +52,30 @@ def copy_files(
             or (file.role is FileRole.MODULE and file.name in names)
         )
         missing = [file for file in (*wanted, *([copy.file] if copy else ())) if file not in have]
-        total = sum(file.size for file in missing)
-        before = 0
-        for file in missing:
-            for done in api.download(theirs, file, _inside(folder, file)):
-                reporter.progress("copy", before + done, total)
-            before += file.size
         if missing:
-            reporter.line("copy", f"{len(missing)} files from the server")
+            _copy(api, room, theirs, bundle, missing, reporter)
         held = store.publish(replace(bundle, files=wanted, prepared=copy))
         for package in _checked_since(held, bundle):
             store.mark_checked(bundle.kernel, package)
     return store.bundle(bundle.kernel) or held
+
+
+def _copy(
+    api: ServerApi,
+    room: Room,
+    theirs: Kernel,
+    bundle: Bundle,
+    files: list[BundleFile],
+    reporter: Reporter,
+) -> None:
+    """Bring files of a kernel that the server has as `theirs`."""
+    folder, total, before = room.store.folder(bundle.kernel), sum(file.size for file in files), 0
+    with _reserved(room, bundle, total, reporter):
+        for file in files:
+            for done in api.download(theirs, file, _inside(folder, file)):
+                reporter.progress("copy", before + done, total)
+            before += file.size
+    reporter.line("copy", f"{len(files)} files from the server")
 
 
 def _checked_since(held: Bundle, theirs: Bundle) -> list[str]:
@@ -77,8 +92,17 @@ def _checked_since(held: Bundle, theirs: Bundle) -> list[str]:
     ]
 
 
-def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporter) -> Bundle:
+def _reserved(
+    room: Room, bundle: Bundle, size: int, reporter: Reporter
+) -> AbstractContextManager[None]:
+    """Room for what is copied, within the limits of the local store."""
+    key = bundle.kernel.key
+    return room.reserved(key, size, on_wait=lambda text: reporter.line("room", text))
+
+
+def copy_sources(api: ServerApi, room: Room, bundle: Bundle, reporter: Reporter) -> Bundle:
     """Bring the source tree here.  Returns the bundle of the local store."""
+    store = room.store
     theirs, bundle = bundle.kernel, placed(store, bundle)
     tree = bundle.first(FileRole.SOURCE_TREE)
     held = store.bundle(bundle.kernel)
@@ -86,7 +110,10 @@ def copy_sources(api: ServerApi, store: Store, bundle: Bundle, reporter: Reporte
         return held or bundle
     target = _inside(store.folder(bundle.kernel), tree)
     beside = target.with_name(f".{target.name}.part")
-    with store.lock(bundle.kernel, "sources"):
+    with (
+        store.lock(bundle.kernel, "sources"),
+        _reserved(room, bundle, tree.size, reporter),
+    ):
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         try:

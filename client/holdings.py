@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kernsym.cache import Bundle, FileRole, Store
 from kernsym.cache.messages import Part, Partial, SymbolsRequest
+from kernsym.cache.upkeep import Room, read_limits
 from kernsym.client.bring import bring
 from kernsym.client.copying import copy_files, copy_sources
 from kernsym.client.output import Reporter
@@ -45,7 +46,7 @@ def open_holdings(
 
         yield Holdings(
             connect=connect,
-            store=store,
+            room=Room(store=store, limits=read_limits(settings.table())),
             shared=settings.server_url() is None,
             reporter=settings.reporter(),
             partial=partial,
@@ -56,15 +57,20 @@ def open_holdings(
 class Holdings:
     """Where the files of kernels come from and lie.
 
-    `connect` gives the server.  `shared`: it works on `store` itself, so its files are used in
-    place.  `partial`: whether symbols may be of packages that do not come whole.
+    `connect` gives the server.  `room`: in the store, for what is copied.  `shared`: the server
+    works on the store itself, so its files are used in place.  `partial`: whether symbols may be of
+    packages that do not come whole.
     """
 
     connect: Callable[[], ServerApi]
-    store: Store
+    room: Room
     shared: bool
     reporter: Reporter
     partial: Partial = Partial.NO
+
+    @property
+    def store(self) -> Store:
+        return self.room.store
 
     @property
     def api(self) -> ServerApi:
@@ -141,7 +147,7 @@ class Holdings:
         if self.shared:
             self.store.uses.note(bundle.kernel.key)
             return bundle
-        return copy_sources(self.api, self.store, bundle, self.reporter)
+        return copy_sources(self.api, self.room, bundle, self.reporter)
 
     def path_of(self, bundle: Bundle, role: FileRole) -> Path:
         """The absolute path of the bundle's file for a role that occurs once."""
@@ -186,4 +192,4 @@ class Holdings:
         names = {normalise_module(name) for name in request.modules or ()}
         if request.all_modules:
             names = set(bundle.modules())
-        return copy_files(self.api, self.store, bundle, names, self.reporter, original=original)
+        return copy_files(self.api, self.room, bundle, names, self.reporter, original=original)

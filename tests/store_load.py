@@ -45,7 +45,7 @@ def main() -> None:
                 holdings.symbols(fingerprint, (), all_modules=True)
                 bundle = holdings.sources(fingerprint)
                 read = read_all(holdings, bundle)
-                time.sleep(chance.random())
+                time.sleep(chance.random() / 4)
                 assert read_all(holdings, bundle) == read
             took = time.monotonic() - began
             print(f"{number} {bundle.kernel.key} {read} bytes {took:.1f} s", flush=True)

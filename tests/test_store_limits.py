@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from kernsym.cache import Store
 from kernsym.cache.upkeep.eviction import size_words
 from kernsym.cache.usage import bytes_on_disk
-from tests.conftest import WORLD, Kernsym, world_source
+from tests.cache.kernels import publish
+from tests.conftest import KERNEL, WORLD, Kernsym, world_source
 from tests.foreign_worlds import UBUNTU2204, UBUNTU2404, command, published
+from tests.story import VMCORE
+from tests.test_sharing import shared_server
 from tests.upstream import UpstreamServer
 
 LIMIT = 62_000_000  # the three kernels take 118 MB, the largest of them 61
@@ -65,3 +69,20 @@ def test_half_of_what_is_asked_of_it_under_load(limited: Kernsym) -> None:
     assert bytes_on_disk(limited.store) <= LIMIT
     assert not list((limited.store / "locks/room").iterdir())
     assert limited("ls").stdout.strip()
+
+
+def test_what_is_copied_from_a_server_keeps_to_the_limits_here(kernsym: Kernsym) -> None:
+    kernsym.environment["KERNSYM_TOKEN"] = "s3cret"
+    with shared_server(kernsym) as url:
+        with contextlib.closing(Store(kernsym.store)) as store:
+            old = publish(store, 1)
+        config = kernsym.home / "kernsym.toml"
+        config.write_text(f'{config.read_text()}[store]\nmax_size = "37M"\n')
+        kernsym("--server", url, "fetch", VMCORE)
+        kernsym("--server", url, "pin", KERNEL.uname, "--reason", "of the team")
+        assert "pinned of the team" in kernsym("--server", url, "du").stdout
+        kept = kernsym("--server", url, "gc", "--max-size", "1").stdout
+        assert "pinned: of the team" in kept and KERNEL.key in kernsym("--server", url, "ls").stdout
+    with contextlib.closing(Store(kernsym.store)) as store:
+        assert store.bundle(old.kernel) is None, "it made room for what was copied"
+        assert [held.kernel.key for held in store.bundles()] == [KERNEL.key]

@@ -27,6 +27,7 @@ from kernsym.distros import Unusable
 _PATIENCE_WITH_JOBS = 600.0
 _PATIENCE_WITH_READERS = 45.0
 _POLL_SECONDS = 0.5
+_WAITING = "waiting for room: the store is full, and others work with what it holds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +57,15 @@ class Room:
             yield
             return
         with contextlib.ExitStack() as held:
-            began, told = time.monotonic(), ""
-            while not self._take(key, wanted, held, time.monotonic() - began, on_wait):
-                if not told:
-                    told = "waiting for room: the store is full, and others work with what it holds"
-                    on_wait(told)
+            began = look = time.monotonic()
+            while not self._take(key, wanted, held, look - began, on_wait):
+                if look == began:
+                    on_wait(_WAITING)
                 if stop():
                     raise InterruptedError("gave up waiting for room")
-                time.sleep(_POLL_SECONDS)
+                # To look through a large store takes a while: half of the time is enough for it.
+                time.sleep(max(_POLL_SECONDS, time.monotonic() - look))
+                look = time.monotonic()
             yield
 
     def _take(

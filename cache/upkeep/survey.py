@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from kernsym.cache.bundle import Bundle, FileRole
 from kernsym.cache.locks import is_held
-from kernsym.cache.removal import PARTS
+from kernsym.cache.removal import ASIDE, PARTS
 from kernsym.cache.store import Store
 from kernsym.cache.upkeep.eviction import Candidate, Room, Step
 from kernsym.cache.usage import Piece, Usage, bytes_on_disk, usage_of
@@ -57,7 +57,7 @@ _PROOF = "files that came by ranges are to be compared with them"
 
 def is_in_use(store: Store, key: str) -> bool:
     """Whether somebody works on a kernel, or reads its files."""
-    locks = (*(store.tree.lock(key, part) for part in PARTS), store.uses.path(key))
+    locks = (*(store.tree.lock(key, part) for part in (*PARTS, *ASIDE)), store.uses.path(key))
     return any(is_held(path) for path in locks)
 
 
