@@ -14,16 +14,13 @@ from kernsym.cache import Store
 from kernsym.cache.upkeep import Limits, collect
 from kernsym.distros import KernsymError
 from kernsym.server.process.reload import Reload
-from kernsym.server.watch.removals import log_collected
+from kernsym.server.watch.removals import log_collected, log_lacking
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 5.0
-_IDLE_SECONDS = 30.0  # whoever copies a kernel file by file comes back sooner
-_OFTEN, _SELDOM = (
-    60.0,
-    3600.0,
-)  # between two looks at the limits: after a job ended, and in any case
+_IDLE_SECONDS = 10.0  # whoever copies a kernel file by file comes back sooner
+_OFTEN, _SELDOM = 15.0, 3600.0  # between two looks: at a store that is too large, at others
 
 
 class Upkeep:
@@ -34,6 +31,7 @@ class Upkeep:
         self._reload = reload
         self._due = time.monotonic() + _LOOK_SECONDS
         self._stopped = False
+        self._lacking = False
 
     def job_ended(self) -> None:
         """The store has grown: look at the limits at the next occasion."""
@@ -50,6 +48,9 @@ class Upkeep:
             self._due = time.monotonic() + _OFTEN
             return
         log_collected(collected)
+        if collected.lacking and not self._lacking:
+            log_lacking(collected)
+        self._lacking = bool(collected.lacking)
         self._due = time.monotonic() + (_OFTEN if collected.lacking else _SELDOM)
 
     async def work(self, app: web.Application) -> AsyncIterator[None]:

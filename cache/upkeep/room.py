@@ -23,9 +23,9 @@ from kernsym.cache.usage import bytes_on_disk
 from kernsym.distros import Unusable
 
 # How long to wait for others: those who bring something end by themselves, those who read may stay
-# for days, but a server lets go of what it sent half a minute after.
+# for days, but a server lets go of what it sent within a quarter of a minute.
 _PATIENCE_WITH_JOBS = 600.0
-_PATIENCE_WITH_READERS = 45.0
+_PATIENCE_WITH_READERS = 25.0
 _POLL_SECONDS = 0.5
 _WAITING = "waiting for room: the store is full, and others work with what it holds"
 

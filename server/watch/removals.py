@@ -10,9 +10,12 @@ log = logging.getLogger(__name__)
 
 
 def log_collected(collected: Collected) -> None:
-    """A line for each thing that was removed, and one when that was not enough."""
+    """A line for each thing that was removed."""
     for one in collected.removed:
         log.info("removed %s", line_of(one), extra={"kernel": one.kernel})
-    if collected.lacking:
-        kept = "; ".join(map(line_of, collected.kept))
-        log.warning("the store exceeds its limits: %s; stays: %s", collected.why, kept)
+
+
+def log_lacking(collected: Collected) -> None:
+    """That removing was not enough, and why."""
+    kept = "; ".join(map(line_of, collected.kept))
+    log.warning("the store exceeds its limits: %s; stays: %s", collected.why, kept)
