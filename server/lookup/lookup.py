@@ -54,6 +54,8 @@ class _Search:
     """What is looked for, and who may be asked: questions that are equal have one answer.
 
     `hops`: a question that comes back to us has more of them, so it never waits for itself.
+    `once`: how far the file has to be.  `published`: a file with this build ID is held, so
+    that its sources may be had now.
     """
 
     build_id: str
@@ -61,6 +63,7 @@ class _Search:
     peers: tuple[str, ...]
     hops: int
     once: Readiness
+    published: bool
 
 
 class Lookup:
@@ -99,6 +102,7 @@ class Lookup:
             peers=peers,
             hops=hops,
             once=_readiness(artefact, streamed=ask.streamed),
+            published=self._store.has_link(build_id),
         )
         task = self._running.get(search)
         if task is None:

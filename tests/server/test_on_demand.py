@@ -251,6 +251,16 @@ def test_sources_come_with_the_first_that_is_asked_for(
     assert mirror.hits[SOURCE_PACKAGE] == 1
 
 
+def test_sources_that_were_missed_come_once_their_kernel_is_held(
+    tmp_path: Path, mirror: UpstreamServer
+) -> None:
+    path = f"/buildid/{VMLINUX}/source/{SOURCES[0]}"
+    with serving(tmp_path, mirror) as server:
+        assert server.ask(path).status == 404
+        wait_for_job(server, bring(server))
+        assert server.ask(path).status == 200
+
+
 def test_sources_that_do_not_come_are_asked_for_once(
     tmp_path: Path, mirror: UpstreamServer
 ) -> None:
