@@ -20,6 +20,7 @@ _AT_ONCE = 256  # files that are read before what they said is written
 _MOST_THREADS = 4  # they wait for the disk; the reading itself is short
 _MOST_UNREADABLE = 20  # named in a report
 # Files of source trees, of which there are 80,000: no package and no kernel is called so.
+_PACKAGES = (".deb", ".ddeb", ".rpm")
 _NEVER = frozenset(
     (".c", ".h", ".S", ".s", ".rs", ".o", ".a", ".cmd", ".d", ".dts", ".dtsi", ".rst", ".txt")
 )
@@ -131,7 +132,7 @@ def _changes(
             elif entry.is_dir(follow_symlinks=False):
                 if entry.name != ".git":
                     left.append(f"{folder}/{entry.name}" if folder else entry.name)
-            elif entry.is_file(follow_symlinks=False) and not _is_never(entry.name):
+            elif entry.is_file(follow_symlinks=_is_package(entry)) and not _is_never(entry.name):
                 report.files += 1
                 before = known.pop(entry.name, None)
                 now = _state(entry)
@@ -150,13 +151,19 @@ def _is_text(name: str) -> bool:
     return True
 
 
+def _is_package(entry: os.DirEntry[str]) -> bool:
+    """Whether its name is a package's.  There may be links to packages that lie elsewhere; those to
+    other files, as by build ID, lead to what is found anyway."""
+    return entry.name.endswith(_PACKAGES)
+
+
 def _is_never(name: str) -> bool:
     return os.path.splitext(name)[1] in _NEVER  # noqa: PTH122 (of every file of a source tree)
 
 
 def _state(entry: os.DirEntry[str]) -> State | None:
     try:
-        state = entry.stat(follow_symlinks=False)
+        state = entry.stat(follow_symlinks=_is_package(entry))
     except OSError:
         return None
     return State(size=state.st_size, modified=state.st_mtime_ns)
