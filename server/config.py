@@ -1,4 +1,4 @@
-"""The server's configuration as one value; see `kernsym.toml` in the README."""
+"""The server's configuration as one value; see docs/configure.md for its keys."""
 
 from __future__ import annotations
 
