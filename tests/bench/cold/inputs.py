@@ -41,9 +41,10 @@ class KernelPackage:
         return [name for name in _LOADED if name in self.modules] or sorted(self.modules)[:20]
 
     def spread(self, count: int) -> list[str]:
-        """Names of so many modules from all over the package."""
+        """Names of so many modules from all over the package, as far as it has them."""
         names = sorted(self.modules, key=lambda name: self.modules[name])
-        return names[len(names) // count // 2 :: len(names) // count][:count]
+        count = min(count, len(names))
+        return [names[len(names) * (2 * at + 1) // (2 * count)] for at in range(count)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +58,12 @@ class BuildIds:
 def open_deb(path: Path) -> KernelPackage:
     """A Debian kernel's -dbg package, read once, so that it is in memory."""
     subprocess.run(["cksum", str(path)], check=True, capture_output=True)
-    # The list of its files that it carries.
-    lines = _lines("dpkg-deb", "--info", str(path), "md5sums")
-    return _open(path, [line.split(maxsplit=1)[1] for line in lines])
+    try:  # the list of its files that it carries
+        lines = _lines("dpkg-deb", "--info", str(path), "md5sums")
+        return _open(path, [line.split(maxsplit=1)[1] for line in lines])
+    except subprocess.CalledProcessError:
+        lines = _lines("sh", "-c", 'dpkg-deb --fsys-tarfile "$0" | tar t', str(path))
+        return _open(path, [line.removeprefix("./") for line in lines])
 
 
 def open_rpm(path: Path) -> KernelPackage:
