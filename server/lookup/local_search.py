@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from kernsym.cache import Held, Store
-from kernsym.cache.messages import Part, Partial, SymbolsRequest
+from kernsym.cache.messages import JobState, Part, Partial, SymbolsRequest
 from kernsym.distros import (
     CouldNotFindOut,
     Fetch,
@@ -114,8 +114,7 @@ class LocalSearch:
         fingerprint = fingerprint_of(await asyncio.to_thread(lambda: held.bundle))
         request = SymbolsRequest(fingerprint=fingerprint, part=Part.SOURCES)
         try:
-            job = await self._symbols.start(request, asked_by=_ASKED_BY)
-            on_job(job)
+            job = await self._start(request, on_job)
             await self._files.wait(job, build_id, Readiness.PUBLISHED)
         except KernsymError as error:
             self._without_sources[held.key] = time.monotonic() + _FAILURE_SECONDS, error
@@ -170,8 +169,7 @@ class LocalSearch:
             # Several vendors name packages so; the build ID tells whose, if it is a vmlinux's.
             # A module's makes a package come in vain, so not whoever asks may cause that.
             request = SymbolsRequest(fingerprint=Fingerprint(package=file, build_id=build_id))
-        job = await self._symbols.start(request, asked_by=_ASKED_BY)
-        on_job(job)
+        job = await self._start(request, on_job)
         await end_of(job)
         if await asyncio.to_thread(self._store.find_build_id, build_id) is not None:
             return request
@@ -226,10 +224,20 @@ class LocalSearch:
         held = await asyncio.to_thread(self._store.find_build_id, build_id)
         if held is not None:
             return held
-        job = await self._symbols.start(request, asked_by=_ASKED_BY)
-        on_job(job)
+        job = await self._start(request, on_job)
         if job.partial is not Partial.NO:  # what that brings is only for those who asked for such
             await end_of(job)
-            job = await self._symbols.start(request, asked_by=_ASKED_BY)
-            on_job(job)
-        return await self._files.wait(job, build_id, once)
+            job = await self._start(request, on_job)
+        try:
+            return await self._files.wait(job, build_id, once)
+        except NotPublished:
+            complete = await asyncio.to_thread(self._symbols.held, request)
+            if job.state is not JobState.DONE or complete is not None:
+                raise
+        # It was about to end when it was joined, and has brought no more than before.
+        return await self._files.wait(await self._start(request, on_job), build_id, once)
+
+    async def _start(self, request: SymbolsRequest, on_job: Callable[[Job], None]) -> Job:
+        job = await self._symbols.start(request, asked_by=_ASKED_BY)
+        on_job(job)
+        return job
