@@ -16,6 +16,11 @@ Tried on Debian's 6.1.192 package and not kept (processor seconds):
 - for an index of a zstd RPM: the archive packed again instead of points, 2.7 s instead of 0.2 s of
   a pass that takes 1.9 s, and 450 MB instead of 6 MB (zstd packs modules with 560 MB/s at level 1
   into a third, with 710 MB/s at -7 into a half, and unpacks 800 to 1,400 MB/s)
+- for files that are written: preallocation, 0.13 s instead of 0.13 s of the system's for 633 MB;
+  the digest through an executor's futures, a block at a time, no sooner than without a thread
+- for blocks of xz: pieces of 32 KiB to 4 MiB instead of 1 MiB, 4.0 to 4.3 s instead of 4.2 s
+- for one module: several decoders once it is found, 1.1 s instead of 0.5 s and later; searching
+  where 2 MiB instead of 4 lie before a file, 0.8 s instead of 0.4 s
 - for points: the decoder learning from 16 blocks instead of up to 96, 4 of 60 wrong at level 19
 - for crash's modules: copies whose debug sections are relocated (eu-strip --reloc-debug-sections),
   0.2 s instead of 0.5 s for 19 of them, and a second copy of each
