@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernsym.client.crash_versions import NEEDS, NEWER_CRASH_HINT, dotted
-from kernsym.client.programs import find_crash, install_hint, program_output
+from kernsym.client.debuggers.crash_versions import NEEDS, NEWER_CRASH_HINT, dotted
+from kernsym.client.debuggers.programs import find_crash, install_hint, program_output
 from kernsym.distros import KernsymError, catalog
 
 _OLDEST_PYTHON = (3, 10)

@@ -36,7 +36,7 @@ def crash(
     there.  The exit status is crash's own.
     """
     from kernsym.cache.messages import Partial
-    from kernsym.client.crash_run import CrashWish, run
+    from kernsym.client.debuggers.crash_run import CrashWish, run
 
     wish = CrashWish(
         dump=dump,

@@ -76,7 +76,7 @@ def read_wish(settings: Settings, what: str) -> tuple[Fingerprint, Modules]:
     if (text := read_text(Path(what))) is not None:
         return _only_kernel(what, text), ()
     if exists(Path(what)) or "/" in what:
-        from kernsym.client.opened import open_for_debugging
+        from kernsym.client.debuggers.opened import open_for_debugging
 
         dump = open_for_debugging(Path(what), settings.reporter())
         return dump.facts.fingerprint, dump.module_names

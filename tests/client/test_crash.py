@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.client.crash import (
+from kernsym.client.debuggers.crash_command import (
     Commands,
     CrashCommand,
     Symbols,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.client.crash_versions import (
+from kernsym.client.debuggers.crash_versions import (
     CrashProgram,
     missing_compressions,
     numbers,

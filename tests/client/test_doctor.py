@@ -56,7 +56,8 @@ def test_an_old_crash_is_a_warning(
 
 def test_a_crash_without_compressions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "kernsym.client.programs.missing_compressions", lambda program: frozenset({"zstd", "lzo"})
+        "kernsym.client.debuggers.programs.missing_compressions",
+        lambda program: frozenset({"zstd", "lzo"}),
     )
     check = checks(tmp_path)["compression"]
     assert check.status == "warn" and "lzo, zstd" in check.detail

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kernsym.cache import Bundle, BundleFile, FileRole, Verification
-from kernsym.client.matching import match_modules
-from kernsym.client.modules import LoadedModule
+from kernsym.client.debuggers.matching import match_modules
+from kernsym.client.debuggers.modules import LoadedModule
 from kernsym.distros import Kernel
 
 ONE, TWO = "11" * 20, "22" * 20

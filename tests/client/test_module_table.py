@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernsym.client.module_table import parse_module_table
+from kernsym.client.debuggers.module_table import parse_module_table
 
 CRASH_8 = """\
      MODULE       NAME                         BASE           SIZE  OBJECT FILE

@@ -11,11 +11,11 @@ import drgn
 import pytest
 
 from kernsym.cache import FileRole
-from kernsym.client.drgn_modules import list_modules
+from kernsym.client.debuggers.drgn_modules import list_modules
+from kernsym.client.debuggers.matching import match_modules
+from kernsym.client.debuggers.modules import loaded_modules, taint_letters
 from kernsym.client.dumps import open_dump
 from kernsym.client.dumps.reader import DumpReader, Segment
-from kernsym.client.matching import match_modules
-from kernsym.client.modules import loaded_modules, taint_letters
 from kernsym.distros import Unusable
 from tests.client.conftest import WorldKernel
 from tests.conftest import FACTS, WORLD

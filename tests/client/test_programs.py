@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.client.programs import find_crash, install_hint, program_output
+from kernsym.client.debuggers.programs import find_crash, install_hint, program_output
 from kernsym.distros import Unusable
 
 
@@ -73,7 +73,7 @@ def test_a_program_that_is_no_crash(tmp_path: Path, body: str) -> None:
 def test_a_program_that_does_not_end_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernsym.client.programs._MOST_SECONDS", 0.2)
+    monkeypatch.setattr("kernsym.client.debuggers.programs._MOST_SECONDS", 0.2)
     assert program_output(script(tmp_path / "slow", "exec sleep 60")) == ""
 
 

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.client.crash import (
+from kernsym.client.debuggers.crash_command import (
     CrashCommand,
     Symbols,
     crash_command,
     first_commands,
 )
-from kernsym.client.programs import find_crash
-from kernsym.client.session import (
+from kernsym.client.debuggers.crash_session import (
     private_folder,
     run_crash,
     stray_startup_file,
     write_files,
 )
+from kernsym.client.debuggers.programs import find_crash
 from kernsym.distros import Unusable
 from tests.client.conftest import WorldKernel
 from tests.conftest import FACTS
@@ -139,8 +139,8 @@ def test_control_c_is_for_crash_and_we_live_on(tmp_path: Path) -> None:
 _RUN = """
 import sys
 from pathlib import Path
-from kernsym.client.crash import CrashCommand
-from kernsym.client.session import run_crash
+from kernsym.client.debuggers.crash_command import CrashCommand
+from kernsym.client.debuggers.crash_session import run_crash
 command = CrashCommand(argv=(sys.argv[1],), files=(), links=())
 sys.exit(run_crash(command, Path.cwd()))
 """
@@ -158,7 +158,7 @@ def test_a_signal_to_us_ends_crash_too(tmp_path: Path) -> None:
 def test_crash_that_does_not_heed_the_signal_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernsym.client.session._PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("kernsym.client.debuggers.crash_session._PATIENCE_SECONDS", 0.3)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
     timer.start()
     assert run_crash(script(tmp_path, "trap '' TERM; exec sleep 30"), tmp_path) == 137

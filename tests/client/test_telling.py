@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.client.crash import (
+from kernsym.client.debuggers.crash_command import (
     Commands,
     CrashCommand,
     Symbols,
@@ -21,10 +21,10 @@ from kernsym.client.crash import (
     knock,
     listing,
 )
-from kernsym.client.matching import match_modules
-from kernsym.client.modules import LoadedModule
-from kernsym.client.programs import find_crash
-from kernsym.client.session import private_folder, read_listed, run_crash
+from kernsym.client.debuggers.crash_session import private_folder, read_listed, run_crash
+from kernsym.client.debuggers.matching import match_modules
+from kernsym.client.debuggers.modules import LoadedModule
+from kernsym.client.debuggers.programs import find_crash
 from kernsym.distros import NotPublished
 from tests.client.conftest import WorldKernel
 from tests.client.test_session import script, table_rows
@@ -124,8 +124,8 @@ def test_control_c_ends_crash_while_it_waits_for_its_commands(tmp_path: Path) ->
 _WAIT = """
 import sys, time
 from pathlib import Path
-from kernsym.client.crash import CrashCommand
-from kernsym.client.session import run_crash
+from kernsym.client.debuggers.crash_command import CrashCommand
+from kernsym.client.debuggers.crash_session import run_crash
 def batches():
     time.sleep(60)
     yield

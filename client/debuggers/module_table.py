@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kernsym.client.modules import LoadedModule
+from kernsym.client.debuggers.modules import LoadedModule
 
 # MODULE NAME [BASE] SIZE OBJECT FILE; crash before 8.0 has no column BASE.
 _ROW = re.compile(

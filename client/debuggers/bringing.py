@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernsym.cache import Bundle
+from kernsym.client.debuggers.opened import OpenedDump
 from kernsym.client.holdings import Holdings
-from kernsym.client.opened import OpenedDump
 from kernsym.distros import Kernel, KernsymError, normalise_module
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from kernsym.cache import Bundle, FileRole
 from kernsym.cache.messages import Partial
 from kernsym.client.answers import kernel_line
-from kernsym.client.bringing import Bringing, Namelists
-from kernsym.client.crash import (
+from kernsym.client.debuggers.bringing import Bringing, Namelists
+from kernsym.client.debuggers.crash_command import (
     Commands,
     Symbols,
     crash_command,
@@ -27,20 +27,20 @@ from kernsym.client.crash import (
     listing,
     split_input_option,
 )
-from kernsym.client.crash_versions import CrashProgram, refuse_if_unfit, warning_about
-from kernsym.client.holdings import Holdings, open_holdings
-from kernsym.client.matching import Matching, match_modules
-from kernsym.client.modules import LoadedModule
-from kernsym.client.opened import OpenedDump, open_for_debugging
-from kernsym.client.output import Reporter
-from kernsym.client.programs import find_crash
-from kernsym.client.session import (
+from kernsym.client.debuggers.crash_session import (
     private_folder,
     read_listed,
     run_crash,
     stray_startup_file,
     write_files,
 )
+from kernsym.client.debuggers.crash_versions import CrashProgram, refuse_if_unfit, warning_about
+from kernsym.client.debuggers.matching import Matching, match_modules
+from kernsym.client.debuggers.modules import LoadedModule
+from kernsym.client.debuggers.opened import OpenedDump, open_for_debugging
+from kernsym.client.debuggers.programs import find_crash
+from kernsym.client.holdings import Holdings, open_holdings
+from kernsym.client.output import Reporter
 from kernsym.client.settings import Settings
 from kernsym.distros import KernsymError, Unusable, distro_of
 from kernsym.distros.core.own import is_own

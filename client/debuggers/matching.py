@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kernsym.cache import Bundle, BundleFile
-from kernsym.client.modules import LoadedModule
+from kernsym.client.debuggers.modules import LoadedModule
 from kernsym.distros import normalise_module
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from kernsym.client.crash_versions import CrashProgram, missing_compressions, numbers
+from kernsym.client.debuggers.crash_versions import CrashProgram, missing_compressions, numbers
 from kernsym.distros import Unusable
 
 _MOST_SECONDS = 20.0

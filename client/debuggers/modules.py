@@ -52,7 +52,7 @@ def loaded_modules(facts: DumpFacts, vmlinux: Path) -> tuple[LoadedModule, ...]:
     arch, vmcoreinfo = facts.fingerprint.arch, facts.fingerprint.vmcoreinfo
     if not vmcoreinfo:
         raise _unlisted("the dump holds no VMCOREINFO")
-    command = [sys.executable, "-m", "kernsym.client.drgn_modules"]
+    command = [sys.executable, "-m", "kernsym.client.debuggers.drgn_modules"]
     command += [str(Path(facts.path).absolute()), str(vmlinux.absolute()), arch or ""]
     try:
         # In the root folder, so that nothing beside the dump can pass for a Python module.

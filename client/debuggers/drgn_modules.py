@@ -1,6 +1,6 @@
-"""Lists a dump's loaded modules with drgn, over our own readers; run by `client/modules.py`.
+"""Lists a dump's loaded modules with drgn, over our own readers; run by `modules.py`.
 
-python -m kernsym.client.drgn_modules DUMP VMLINUX ARCH < VMCOREINFO > JSON
+python -m kernsym.client.debuggers.drgn_modules DUMP VMLINUX ARCH < VMCOREINFO > JSON
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kernsym.client.debuggers.modules import LoadedModule, taint_letters
 from kernsym.client.dumps import open_dump
 from kernsym.client.dumps.reader import DumpReader
-from kernsym.client.modules import LoadedModule, taint_letters
 
 if TYPE_CHECKING:
     from drgn import Platform, Program, RelocatableModule

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from kernsym.client.crash import (
+from kernsym.client.debuggers.crash_command import (
     BEGUN,
     INPUT_FILE,
     KNOCK,
@@ -25,8 +25,8 @@ from kernsym.client.crash import (
     as_text,
     is_plain,
 )
-from kernsym.client.module_table import parse_module_table
-from kernsym.client.modules import LoadedModule
+from kernsym.client.debuggers.module_table import parse_module_table
+from kernsym.client.debuggers.modules import LoadedModule
 from kernsym.distros import Unusable
 
 # For crash to end when it is told to.

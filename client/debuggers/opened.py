@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kernsym.client.answers import dump_line, dump_warnings, kernel_line
+from kernsym.client.debuggers.modules import LoadedModule, loaded_modules
 from kernsym.client.dumps import DumpFacts, read_facts
-from kernsym.client.modules import LoadedModule, loaded_modules
 from kernsym.client.output import Reporter
 from kernsym.distros import KernsymError, identify
 

@@ -14,7 +14,7 @@ SOURCES_FILE = "sources.gdb"
 LINKS = "links"
 
 # crash reads its input file line by line, and sees what is added to it: where its commands are not
-# known yet the file ends with a knock, at which crash waits (client/session.py adds what follows).
+# known yet the file ends with a knock, at which crash waits (crash_session.py adds what follows).
 KNOCK, READY = "knock", "ready"
 # What crash writes when it is asked for its modules.
 LISTED, TAINTED = "listed", "tainted"

@@ -1,0 +1,1 @@
+"""Starts a debugger on a dump: which program, which arguments, which file for which module."""
