@@ -10,6 +10,11 @@ from pathlib import Path
 from kernsym.cache.durable import sync_folder
 
 
+def is_special(path: Path) -> bool:
+    """Whether a device or a pipe is there, in whose place nothing must be put."""
+    return path.exists() and not path.is_file()
+
+
 def open_beside(path: Path, *, mode: int = 0o666) -> tuple[int, Path]:
     """A new file in the folder of `path`, open for writing, that no reader takes for it; with the
     permissions that the umask leaves of `mode`."""
@@ -19,7 +24,11 @@ def open_beside(path: Path, *, mode: int = 0o666) -> tuple[int, Path]:
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Replace `path` with `data`; a crash or a full disk leaves the old content, and what is there
-    when this returns outlives a loss of power.  `mode`: of which the umask takes away."""
+    when this returns outlives a loss of power.  `mode`: of which the umask takes away.  To a
+    device or a pipe is written."""
+    if is_special(path):
+        path.write_bytes(data)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, beside = open_beside(path, mode=mode)
     try:

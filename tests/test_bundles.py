@@ -92,6 +92,15 @@ def test_it_holds_what_was_asked_for(packed: Path, site: Kernsym, tmp_path: Path
     ]
 
 
+def test_a_pipe_is_written_to_and_not_replaced(site: Kernsym, packed: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["wc", "-c", pipe], stdout=subprocess.PIPE)
+    site("export", KERNEL.key, "-o", pipe)
+    counted, _ = reader.communicate(timeout=60)
+    assert pipe.is_fifo() and int(counted.split()[0]) > packed.stat().st_size // 2
+
+
 def test_standard_tools_read_it(packed: Path, tmp_path: Path) -> None:
     into = tmp_path / "by hand"
     into.mkdir()

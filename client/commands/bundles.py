@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from kernsym.cache import Bundle, FileRole, Store
+from kernsym.cache.atomic import is_special
 from kernsym.client.options import global_options, pass_settings
 from kernsym.client.output import size
 from kernsym.client.settings import Settings
@@ -133,7 +134,8 @@ def _write(
     from kernsym.client.openpgp import sign
 
     reporter = settings.reporter()
-    beside = output.with_name(f".{output.name}.part")
+    direct = is_special(output)  # a pipe, say
+    beside = output if direct else output.with_name(f".{output.name}.part")
     try:
         with beside.open("wb") as out:
             contents = pack(
@@ -144,14 +146,17 @@ def _write(
                 on_progress=lambda done, total: reporter.progress("pack", done, total),
             )
             out.flush()
-            os.fsync(out.fileno())
-        beside.replace(output)
+            if not direct:
+                os.fsync(out.fileno())
+        if not direct:
+            beside.replace(output)
     except OSError as error:
         raise Unusable(
             "not-written", f"{output} cannot be written: {error.strerror or error}"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        if not direct:
+            beside.unlink(missing_ok=True)
         reporter.end_progress()
     return contents
 

@@ -106,6 +106,9 @@ class _Session:
             self.reporter.warning(line)
         try:
             status = self._start(opened)
+            # crash ends by itself when its vmlinux goes while it opens it.
+            if status > 0 and not opened.are_published(self.bringing.bundle()):
+                raise _ReplacedError
         except _ReplacedError:
             self.reporter.warning("its vmlinux was refused and came anew: crash is started again")
             bundle = self.bringing.bundle()
