@@ -7,7 +7,8 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from kernsym.cache import LooseFile, Store
 from kernsym.cache.messages import JobStatus, Metadata
@@ -24,6 +25,8 @@ _IMPATIENCE_SECONDS = 2.0  # by then there is a job, if there will be one
 _HINT = "bring its kernel here: kernsym fetch DUMP or BANNER"
 
 KERNEL = "kernel"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +77,16 @@ class Lookup:
         self._packages = packages
         self._federation = federation
         self._running: dict[_Search, asyncio.Task[Found]] = {}
+        self._elsewhere: dict[_Search, asyncio.Task[LooseFile]] = {}
         self._jobs: dict[_Search, Job] = {}
         self._misses = _Misses()
 
     async def close(self) -> None:
         """Nobody is kept waiting any longer."""
-        for task in self._running.values():
+        tasks = [*self._running.values(), *self._elsewhere.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def find(self, build_id: str, ask: Ask) -> Found:
         """The file: at once when it is held, else when it has come.
@@ -130,15 +135,8 @@ class Lookup:
 
     def _start(self, search: _Search, ask: Ask) -> asyncio.Task[Found]:
         task = asyncio.create_task(self._bring(search, ask), name=f"find {search.build_id}")
-        self._running[search] = task
-
-        def ended(task: asyncio.Task[Found]) -> None:
-            del self._running[search]
-            self._jobs.pop(search, None)
-            if not task.cancelled():
-                task.exception()  # those who asked may all have gone
-
-        task.add_done_callback(ended)
+        _keep_until_done(self._running, search, task)
+        task.add_done_callback(lambda task: self._jobs.pop(search, None))
         return task
 
     async def _fetch(self, search: _Search) -> Found:
@@ -186,7 +184,17 @@ class Lookup:
         )
 
     async def _find_elsewhere(self, search: _Search, ask: Ask) -> LooseFile:
-        """What other servers have; of a kernel its debuginfo, which may be kept since before."""
+        """What other servers have.  Who reads a file while it comes and who waits for it search
+        apart, but others are asked once."""
+        alike = replace(search, once=Readiness.PUBLISHED)
+        task = self._elsewhere.get(alike)
+        if task is None:
+            task = asyncio.create_task(self._ask_others(search, ask))
+            _keep_until_done(self._elsewhere, alike, task)
+        return await asyncio.shield(task)
+
+    async def _ask_others(self, search: _Search, ask: Ask) -> LooseFile:
+        """Of a kernel its debuginfo, which may be kept since before."""
         if search.artefact != KERNEL:
             return await self._federation.find(search.build_id, search.artefact, ask.asker)
         kept = await asyncio.to_thread(self._federation.kept, search.build_id, "debuginfo")
@@ -198,6 +206,18 @@ def _readiness(artefact: str, *, streamed: bool) -> Readiness:
     if artefact != "debuginfo":
         return Readiness.PUBLISHED
     return Readiness.BEGUN if streamed else Readiness.CHECKED
+
+
+def _keep_until_done(
+    tasks: dict[_Search, asyncio.Task[T]], search: _Search, task: asyncio.Task[T]
+) -> None:
+    def ended(task: asyncio.Task[T]) -> None:
+        del tasks[search]
+        if not task.cancelled():
+            task.exception()  # those who asked may all have gone
+
+    tasks[search] = task
+    task.add_done_callback(ended)
 
 
 class _Misses:
