@@ -27,7 +27,7 @@ class Publication:
     """A kernel's debug package at a source.
 
     Times in whole seconds since 1970: `first_seen`, `last_seen`, and since when it is `gone`, None
-    while it is there.  `size` in bytes.
+    while it is there.  `initial`: it was there when the source was first asked.  `size` in bytes.
     """
 
     kernel: Kernel
@@ -38,6 +38,7 @@ class Publication:
     size: int | None = None
     sha256: str | None = None
     gone: int | None = None
+    initial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ def merged(
             sha256=ref.sha256,
             first_seen=old[key].first_seen if key in old else now,
             last_seen=now,
+            initial=old[key].initial if key in old else not record.asked,
         )
     least = max(floor, 0 if shrink else int(len(record.present) * _LEAST_SHARE + 0.5))
     if len(seen) < least:

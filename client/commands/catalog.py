@@ -66,7 +66,7 @@ def diff(settings: Settings, since: str, exit_code: bool) -> None:
     start = time.time() - _age(since)
     went = False
     for record, each in _all(settings):
-        new = each.first_seen >= start and each.first_seen > _first_asked(record)
+        new = each.first_seen >= start and not each.initial
         gone = each.gone is not None and each.gone >= start
         if new or gone:
             went = went or gone
@@ -105,11 +105,6 @@ def _records(settings: Settings) -> tuple[SourceRecord, ...]:
             return api.catalog()
     with contextlib.closing(Store(settings.store_folder())) as store:
         return tuple(store.publications.records())
-
-
-def _first_asked(record: SourceRecord) -> int:
-    """What was there at the first time is not new."""
-    return min((each.first_seen for each in record.publications), default=0)
 
 
 def _print(settings: Settings, record: SourceRecord, each: Publication, sign: str) -> None:
