@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
@@ -24,6 +23,7 @@ from kernsym.cache.kbundle.contents import (
     encode_sums,
     kernel_path,
 )
+from kernsym.cache.plain_files import plain_files
 from kernsym.cache.store import Store
 from kernsym.distros import KernsymError, Refused
 
@@ -78,21 +78,11 @@ def _files(store: Store, bundle: Bundle) -> Iterator[tuple[str, Path, int]]:
     for file in bundle.files:
         place = folder / file.path
         if file.role is FileRole.SOURCE_TREE:
-            for path in _tree(place):
+            for path in plain_files(place):
                 inside = path.relative_to(folder).as_posix()
                 yield kernel_path(bundle, inside), path, path.stat().st_size
         else:
             yield kernel_path(bundle, file.path), place, file.size
-
-
-def _tree(top: Path) -> Iterator[Path]:
-    """The plain files below a folder, always in the same order."""
-    for folder, folders, names in os.walk(top):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
 
 
 def _digests(

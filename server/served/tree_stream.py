@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import io
-import os
 import tarfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+
+from kernsym.cache.plain_files import plain_files
 
 _PIECE = 1 << 20
 
@@ -25,20 +26,11 @@ async def stream_tree(top: Path) -> AsyncIterator[bytes]:
 def _pieces(top: Path) -> Iterator[bytes]:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        for path in _files(top):
+        for path in plain_files(top):
             archive.add(path, arcname=str(path.relative_to(top)), recursive=False)
             if buffer.tell() >= _PIECE:
                 yield _take(buffer)
     yield _take(buffer)
-
-
-def _files(top: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(top):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
 
 
 def _take(buffer: io.BytesIO) -> bytes:
