@@ -2,7 +2,7 @@
 
 packages/ID           as it was published
 packages/ID.index     what a pass over it has left: where its members are, or all of it packed
-                      again; server/unpack/index_file.py writes it
+                      again; server/unpack/entering/index_file.py writes it
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from kernsym.server.mirrors.signatures import (
     signers_of,
     verify_detached,
 )
-from kernsym.server.unpack.rpm_header import MAGIC, RpmHeader, read_header
+from kernsym.server.unpack.packages.rpm_header import MAGIC, RpmHeader, read_header
 
 # rpmfile's names of RSAHEADER and DSAHEADER; of SIGPGP and SIGGPG, over header and payload.
 _OF_HEADER = ("rsaheader", "signature")

@@ -17,8 +17,8 @@ from kernsym.cache.scanned_rows import CODE, DWARF, FileFacts
 from kernsym.distros import KernsymError, normalise_module
 from kernsym.server.binaries import elf_notes
 from kernsym.server.binaries.linux_banner import banners_in
-from kernsym.server.unpack import deb, rpm_header
 from kernsym.server.unpack.archive import open_archive
+from kernsym.server.unpack.packages import deb, rpm_header
 
 NOTHING = FileFacts()
 

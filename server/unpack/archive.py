@@ -18,7 +18,7 @@ from libarchive import ffi
 from libarchive.exception import ArchiveError
 from libarchive.read import ArchiveRead, new_archive_read
 
-from kernsym.server.unpack.deb import corrupt
+from kernsym.server.unpack.packed import corrupt
 
 _open2 = ffi.ffi(
     "read_open2",

@@ -11,7 +11,8 @@ from kernsym.distros import Layout, MemberKind, Refused
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import Archive, Entry, Stopped
-from kernsym.server.unpack.index_maker import IndexMaker, making_index
+from kernsym.server.unpack.entering.index_maker import IndexMaker, making_index
+from kernsym.server.unpack.entering.pick import pick
 from kernsym.server.unpack.member_file import (
     Destination,
     ExtractedFile,
@@ -23,7 +24,6 @@ from kernsym.server.unpack.member_file import (
 from kernsym.server.unpack.members import safe_files
 from kernsym.server.unpack.notes import noted_build_id
 from kernsym.server.unpack.payload import open_payload
-from kernsym.server.unpack.pick import pick
 
 Wanted = Callable[[MemberKind, str, str], bool]
 

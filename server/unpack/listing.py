@@ -9,8 +9,8 @@ from kernsym.distros import Layout, MemberKind
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import Archive, Entry, Stopped
-from kernsym.server.unpack.index_file import keep_index, open_index
-from kernsym.server.unpack.index_maker import making_index
+from kernsym.server.unpack.entering.index_file import keep_index, open_index
+from kernsym.server.unpack.entering.index_maker import making_index
 from kernsym.server.unpack.member_file import content_of, find_member
 from kernsym.server.unpack.members import safe_files
 from kernsym.server.unpack.notes import all_notes, noted_build_id

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 
 from kernsym.distros import Refused
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack import deb, rpm, rpm_header
-from kernsym.server.unpack.ahead import in_order
 from kernsym.server.unpack.allowance import Allowance, require_proportion
 from kernsym.server.unpack.archive import Archive, Stopped, open_archive
-from kernsym.server.unpack.blocks import find_blocks, unpacked
-from kernsym.server.unpack.deb import Payload, corrupt
-from kernsym.server.unpack.index_maker import IndexMaker
-from kernsym.server.unpack.points import can_be_marked
-from kernsym.server.unpack.streams import unpacked_stream
-from kernsym.server.unpack.zstd import seen_by_nobody
-from kernsym.server.unpack.zstd import unpacked as unpacked_zstd
+from kernsym.server.unpack.codecs.ahead import in_order
+from kernsym.server.unpack.codecs.blocks import find_blocks, unpacked
+from kernsym.server.unpack.codecs.streams import unpacked_stream
+from kernsym.server.unpack.codecs.zstd import seen_by_nobody
+from kernsym.server.unpack.codecs.zstd import unpacked as unpacked_zstd
+from kernsym.server.unpack.entering.index_maker import IndexMaker
+from kernsym.server.unpack.entering.points import can_be_marked
+from kernsym.server.unpack.packages import deb, rpm, rpm_header
+from kernsym.server.unpack.packed import Payload, corrupt
 
 _KINDS = {deb.MAGIC: deb.find_payload, rpm_header.MAGIC: rpm.find_payload}
 # Of a Debian source package, by libarchive's names.

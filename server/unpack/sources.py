@@ -16,8 +16,8 @@ from kernsym.server.disk import writing
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance, unsafe
 from kernsym.server.unpack.archive import Archive, Stopped, open_archive
-from kernsym.server.unpack.deb import corrupt
 from kernsym.server.unpack.members import safe_files
+from kernsym.server.unpack.packed import corrupt
 from kernsym.server.unpack.payload import is_tarball, open_gzip, open_payload
 from kernsym.server.unpack.unified_diff import apply_diff
 

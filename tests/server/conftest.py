@@ -59,10 +59,10 @@ def world(world_home: Path) -> World:
 @pytest.fixture
 def small_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is far apart in a package of a GB is near in these."""
-    monkeypatch.setattr("kernsym.server.unpack.points._APART", 400_000)
-    monkeypatch.setattr("kernsym.server.unpack.points._WINDOWS_APART", 1)
-    monkeypatch.setattr("kernsym.server.unpack.points._LESSONS", 2)
-    monkeypatch.setattr("kernsym.server.unpack.repack._FRAME", 300_000)
-    monkeypatch.setattr("kernsym.server.unpack.ahead._MEMORY_OF_PIECES", 300_000)
-    monkeypatch.setattr("kernsym.server.unpack.index_file._BEGINNING", 4096)
-    monkeypatch.setattr("kernsym.server.unpack.index_file._LEAST_ROOM", 0)
+    monkeypatch.setattr("kernsym.server.unpack.entering.points._APART", 400_000)
+    monkeypatch.setattr("kernsym.server.unpack.entering.points._WINDOWS_APART", 1)
+    monkeypatch.setattr("kernsym.server.unpack.entering.points._LESSONS", 2)
+    monkeypatch.setattr("kernsym.server.unpack.entering.repack._FRAME", 300_000)
+    monkeypatch.setattr("kernsym.server.unpack.codecs.ahead._MEMORY_OF_PIECES", 300_000)
+    monkeypatch.setattr("kernsym.server.unpack.entering.index_file._BEGINNING", 4096)
+    monkeypatch.setattr("kernsym.server.unpack.entering.index_file._LEAST_ROOM", 0)

@@ -25,7 +25,7 @@ from kernsym.server.jobs import Job
 from kernsym.server.mirrors.resolve import Offer
 from kernsym.server.mirrors.signatures import signers_of
 from kernsym.server.mirrors.upstream import Upstream
-from kernsym.server.unpack.rpm_header import read_header
+from kernsym.server.unpack.packages.rpm_header import read_header
 from tests.elf_writer import vmlinux
 from tests.rpm_writer import RSA_HEADER, rpm
 from tests.server import small_distro as small

@@ -10,7 +10,7 @@ from pysequoia import SignatureMode, Tsk, sign
 
 from kernsym.distros import CouldNotFindOut, KernsymError, Refused, Source
 from kernsym.server.mirrors.rpm_signature import verify_rpm, voucher
-from kernsym.server.unpack.rpm_header import read_header
+from kernsym.server.unpack.packages.rpm_header import read_header
 from tests.rpm_writer import RSA_HEADER, Value, rpm
 from tests.server.unpacking import Bytes
 

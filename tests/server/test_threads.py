@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from kernsym.server.threads import stand_back
-from kernsym.server.unpack.ahead import in_order
+from kernsym.server.unpack.codecs.ahead import in_order
 
 
 def priority() -> int:

@@ -16,8 +16,8 @@ import pytest
 from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import extract
 from kernsym.server.unpack.archive import open_archive
-from kernsym.server.unpack.blocks import find_blocks, unpacked_in_order
-from kernsym.server.unpack.deb import Payload
+from kernsym.server.unpack.codecs.blocks import find_blocks, unpacked_in_order
+from kernsym.server.unpack.packed import Payload
 from tests.deb_writer import ar, tar
 from tests.elf_writer import vmlinux
 from tests.rpm_writer import COMPRESSIONS, rpm
@@ -133,7 +133,7 @@ class Watched(Bytes):
 
 def test_memory_stays_flat(monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoders wait for a slow reader: no more is read than the room allows."""
-    monkeypatch.setattr("kernsym.server.unpack.ahead._MEMORY_OF_PIECES", 3 * SIZE)
+    monkeypatch.setattr("kernsym.server.unpack.codecs.ahead._MEMORY_OF_PIECES", 3 * SIZE)
     data = os.urandom(40 * SIZE)  # cannot be packed, so that bytes read and unpacked are alike
     source = Watched(xz(data, block_size=SIZE))
     found = find_blocks(source, payload(source.content))

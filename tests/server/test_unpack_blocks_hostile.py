@@ -107,7 +107,7 @@ def test_a_size_beyond_the_end_of_what_comes_is_refused(
 
 
 def test_too_many_blocks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kernsym.server.unpack.xz._MOST_BLOCKS", 10)
+    monkeypatch.setattr("kernsym.server.unpack.codecs.xz._MOST_BLOCKS", 10)
     package = ar([("data.tar.xz", xz(TAR, block_size=512))])
     with pytest.raises(Refused, match="more than 10 blocks"):
         unpack(package, tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernsym.server.unpack import ExtractedFile, Pass, extract, list_modules
-from kernsym.server.unpack.index_file import open_index
+from kernsym.server.unpack.entering.index_file import open_index
 from tests.rpm_writer import rpm
 from tests.server.indexing import (
     COUNT,
@@ -93,7 +93,7 @@ def test_a_repack_is_an_archive_for_everybody(tmp_path: Path, rpm_xz: bytes) -> 
 def test_a_window_larger_than_is_worth_its_room_means_a_repack(
     tmp_path: Path, rpm_zstd: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernsym.server.unpack.points._LARGEST_WINDOW", 1 << 16)
+    monkeypatch.setattr("kernsym.server.unpack.entering.points._LARGEST_WINDOW", 1 << 16)
     index = indexed(rpm_zstd, tmp_path)
     with open_index(index, Bytes(rpm_zstd)) as left:
         assert left is not None and left.index.frames and not left.index.points

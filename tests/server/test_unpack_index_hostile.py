@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from kernsym.distros import Refused, Unusable
 from kernsym.server.unpack import Pass, drop_index
-from kernsym.server.unpack.index_file import Index, IndexFile, beside, open_index
-from kernsym.server.unpack.points import Point
-from kernsym.server.unpack.repack import PackedFrame
+from kernsym.server.unpack.entering.index_file import Index, IndexFile, beside, open_index
+from kernsym.server.unpack.entering.points import Point
+from kernsym.server.unpack.entering.repack import PackedFrame
 from tests.rpm_writer import rpm
 from tests.server.indexing import FILES, MEMBERS, MODULE_NAMES, build, indexed, take
 from tests.server.unpacking import MODULES, Bytes
@@ -181,7 +181,7 @@ def test_only_one_writes_at_a_time(tmp_path: Path, package: bytes) -> None:
 def test_a_full_disk_costs_the_index_alone(
     tmp_path: Path, package: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernsym.server.unpack.index_file._LEAST_ROOM", 1 << 60)
+    monkeypatch.setattr("kernsym.server.unpack.entering.index_file._LEAST_ROOM", 1 << 60)
     index = tmp_path / "package.index"
     assert take(package, tmp_path / "into", index, "m7", "vmlinux")[0] == WHOLE
     assert {path.name for path in tmp_path.iterdir()} == {"into"}

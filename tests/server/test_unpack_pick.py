@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kernsym.distros import MemberKind, Refused
 from kernsym.server.unpack import ExtractedFile, Pass, extract
-from kernsym.server.unpack.sorted_tar import open_sorted_tar
+from kernsym.server.unpack.entering.sorted_tar import open_sorted_tar
 from tests.deb_writer import Member, deb, link
 from tests.elf_writer import module, vmlinux
 from tests.server.unpacking import LAYOUT, MODULES, VMLINUX, Bytes, unpack, written

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from kernsym.distros import CouldNotFindOut, KernsymError, Refused
 from kernsym.server.mirrors.growing import GrowingFile
 from kernsym.server.unpack import Pass, extract
-from kernsym.server.unpack.rpm_header import read_header
-from kernsym.server.unpack.rpm_places import member_places
+from kernsym.server.unpack.entering.rpm_places import member_places
+from kernsym.server.unpack.packages.rpm_header import read_header
 from tests.elf_writer import BUILD_ID, vmlinux
 from tests.rpm_writer import COMPRESSIONS, LONG_FILE_SIZES, CpioFile, cpio, rpm
 from tests.server.unpacking import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernsym.server.unpack.rpm_places import file_digests, member_places
+from kernsym.server.unpack.entering.rpm_places import file_digests, member_places
 from tests.elf_writer import module
 from tests.rpm_writer import (
     BASENAMES,

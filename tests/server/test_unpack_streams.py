@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernsym.distros import Refused
-from kernsym.server.unpack.deb import Payload
-from kernsym.server.unpack.streams import unpacked_stream
+from kernsym.server.unpack.codecs.streams import unpacked_stream
+from kernsym.server.unpack.packed import Payload
 from tests.server.unpacking import Bytes
 
 CONTENT = bytes(range(256)) * 12_000 + bytes(3 << 20)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernsym.distros import KernsymError, Refused
-from kernsym.server.unpack import zstd
-from kernsym.server.unpack.deb import Payload
+from kernsym.server.unpack.codecs import zstd
+from kernsym.server.unpack.packed import Payload
 from tests.rpm_writer import cpio, rpm
 from tests.server.unpacking import MODULES, VMLINUX, Bytes, unpack, written
 

@@ -13,18 +13,18 @@ from typing import Protocol
 
 from kernsym.distros import Refused
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack import deb, rpm_header
 from kernsym.server.unpack.archive import Archive
-from kernsym.server.unpack.blocks import find_entrances
-from kernsym.server.unpack.deb import Payload
-from kernsym.server.unpack.entrances import Entrances, open_at
-from kernsym.server.unpack.file_list import listed_files
-from kernsym.server.unpack.index_file import OpenIndex
+from kernsym.server.unpack.codecs.blocks import find_entrances
+from kernsym.server.unpack.entering.entrances import Entrances, open_at
+from kernsym.server.unpack.entering.file_list import listed_files
+from kernsym.server.unpack.entering.index_file import OpenIndex
+from kernsym.server.unpack.entering.points import PointEntrances
+from kernsym.server.unpack.entering.repack import RepackEntrances
+from kernsym.server.unpack.entering.rpm_places import file_digests, member_places
+from kernsym.server.unpack.entering.sorted_tar import open_sorted_tar
+from kernsym.server.unpack.packages import deb, rpm_header
+from kernsym.server.unpack.packed import Payload
 from kernsym.server.unpack.payload import find_payload
-from kernsym.server.unpack.points import PointEntrances
-from kernsym.server.unpack.repack import RepackEntrances
-from kernsym.server.unpack.rpm_places import file_digests, member_places
-from kernsym.server.unpack.sorted_tar import open_sorted_tar
 
 ListedDigest = tuple[str, str]
 

@@ -15,7 +15,7 @@ from rpmfile.errors import RPMError
 from rpmfile.headers import get_headers
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.deb import corrupt
+from kernsym.server.unpack.packed import corrupt
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -14,8 +14,9 @@ from kernsym.distros import Layout, MemberKind, Refused
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import Stopped
-from kernsym.server.unpack.entrances import Misplaced
-from kernsym.server.unpack.index_file import OpenIndex, open_index
+from kernsym.server.unpack.entering.entrances import Misplaced
+from kernsym.server.unpack.entering.index_file import OpenIndex, open_index
+from kernsym.server.unpack.entering.whereabouts import ListedDigest, Whereabouts, find_whereabouts
 from kernsym.server.unpack.member_file import (
     Destination,
     ExtractedFile,
@@ -24,7 +25,6 @@ from kernsym.server.unpack.member_file import (
     write_member,
 )
 from kernsym.server.unpack.members import safe_files
-from kernsym.server.unpack.whereabouts import ListedDigest, Whereabouts, find_whereabouts
 
 _CORRUPT = "package-corrupt"
 _BLOCK = 1 << 20

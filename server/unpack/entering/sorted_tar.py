@@ -16,12 +16,12 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack import deb
 from kernsym.server.unpack.allowance import require_proportion
 from kernsym.server.unpack.archive import Archive
-from kernsym.server.unpack.blocks import BlockEntrances, find_entrances, unpacked
-from kernsym.server.unpack.entrances import open_at
-from kernsym.server.unpack.file_list import listed_files
+from kernsym.server.unpack.codecs.blocks import BlockEntrances, find_entrances, unpacked
+from kernsym.server.unpack.entering.entrances import open_at
+from kernsym.server.unpack.entering.file_list import listed_files
+from kernsym.server.unpack.packages import deb
 
 _HEADER = tarfile.BLOCKSIZE
 _MAGIC, _MAGIC_AT = b"ustar", 257

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kernsym.distros import Refused
 from kernsym.server.mirrors.growing import ByteSource
+from kernsym.server.unpack.packed import Payload, corrupt
 
 MAGIC = b"!<arch>\n"
 _HEADER_SIZE = 60
@@ -39,19 +39,6 @@ class ArMember:
     def next_header(self) -> int:
         """Members begin at even offsets."""
         return self.offset + self.size + self.size % 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
-    """The packed files: a run of the package, and libarchive's names for how they are packed.
-
-    `size` in bytes; None: to the end of the package.
-    """
-
-    offset: int
-    size: int | None
-    format: str
-    filter: str
 
 
 def find_payload(package: ByteSource) -> Payload:
@@ -99,12 +86,3 @@ def parse_header(header: bytes, offset: int) -> ArMember:
         raise corrupt(f"no member header at offset {offset}")
     name = header[:16].decode("ascii", "replace").rstrip(" ").rstrip("/")
     return ArMember(name=name, offset=offset + _HEADER_SIZE, size=int(size))
-
-
-def corrupt(what: str) -> Refused:
-    """The error for a package that is not what it should be."""
-    return Refused(
-        "package-corrupt",
-        f"the package cannot be unpacked: {what}",
-        hint="run again to download it afresh; if it stays so, the mirror's copy is broken",
-    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack import deb
 from kernsym.server.unpack.archive import open_archive
+from kernsym.server.unpack.packages import deb
 
 _NAME = "./md5sums"
 _MOST_BYTES = 16 << 20  # the longest known has 0.5 MB

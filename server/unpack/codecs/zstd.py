@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import zstandard
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.deb import Payload, corrupt
+from kernsym.server.unpack.packed import Payload, corrupt
 
 MOST_OF_A_BLOCK = 1 << 17  # bytes that it unpacks to
 _LARGEST_WINDOW = 128 << 20  # bytes: as the zstd command, unless it is told otherwise

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from kernsym.distros import Refused
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.members import safe_path
-from kernsym.server.unpack.rpm_header import read_header
+from kernsym.server.unpack.packages.rpm_header import read_header
 
 # https://rpm-software-management.github.io/rpm/manual/tags.html, some by rpmfile's names
 _NAMES, _FOLDERS, _FOLDER_OF = "basenames", "dirnames", "dirindexes"

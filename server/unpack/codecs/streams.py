@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.deb import Payload, corrupt
+from kernsym.server.unpack.packed import Payload, corrupt
 
 _MOST_MEMORY = 256 << 20  # of a decoder; `xz -9` takes 65 MiB
 _INPUT = 1 << 16  # bytes: what they become mostly fits into a piece, so that nothing waits inside

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from kernsym.server.unpack.entrances import Misplaced, ReadKept
+from kernsym.server.unpack.entering.entrances import Misplaced, ReadKept
 
 _FRAME = 4 << 20  # bytes of the archive
 _LEVEL = 1

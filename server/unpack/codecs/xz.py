@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.deb import corrupt
+from kernsym.server.unpack.packed import corrupt
 
 _MAGIC = b"\xfd7zXZ\0"
 _FLAGS_SIZE = 2

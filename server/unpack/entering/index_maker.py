@@ -10,11 +10,11 @@ from pathlib import Path
 import zstandard
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.aside import Aside
-from kernsym.server.unpack.index_file import Index, IndexedMember, IndexFile, identity
-from kernsym.server.unpack.points import PointMaker
-from kernsym.server.unpack.repack import Repacker
-from kernsym.server.unpack.zstd import Frame, Seen
+from kernsym.server.unpack.codecs.zstd import Frame, Seen
+from kernsym.server.unpack.entering.aside import Aside
+from kernsym.server.unpack.entering.index_file import Index, IndexedMember, IndexFile, identity
+from kernsym.server.unpack.entering.points import PointMaker
+from kernsym.server.unpack.entering.repack import Repacker
 
 log = logging.getLogger(__name__)
 

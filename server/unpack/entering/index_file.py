@@ -21,9 +21,9 @@ import zstandard
 
 from kernsym.cache.package_forms import INDEX_MARK, REPACK_MARK
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.entrances import Misplaced
-from kernsym.server.unpack.points import Point
-from kernsym.server.unpack.repack import PackedFrame
+from kernsym.server.unpack.entering.entrances import Misplaced
+from kernsym.server.unpack.entering.points import Point
+from kernsym.server.unpack.entering.repack import PackedFrame
 
 _SKIPPABLE = 0x184D2A5D
 _FRAME_HEADER = struct.Struct("<II")

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.ahead import in_order
-from kernsym.server.unpack.deb import Payload, corrupt
-from kernsym.server.unpack.xz import Block, first_block, read_index, walk
+from kernsym.server.unpack.codecs.ahead import in_order
+from kernsym.server.unpack.codecs.xz import Block, first_block, read_index, walk
+from kernsym.server.unpack.packed import Payload, corrupt
 
 _LARGEST_DICTIONARY = 64 << 20  # bytes: that of `xz -9`
 _MOST_MEMORY = _LARGEST_DICTIONARY + (4 << 20)  # of one decoder

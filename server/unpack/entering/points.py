@@ -17,9 +17,7 @@ from typing import NamedTuple
 import zstandard
 
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.deb import Payload
-from kernsym.server.unpack.entrances import Misplaced, ReadKept
-from kernsym.server.unpack.zstd import (
+from kernsym.server.unpack.codecs.zstd import (
     MOST_OF_A_BLOCK,
     Frame,
     frame_header,
@@ -32,6 +30,8 @@ from kernsym.server.unpack.zstd import (
     unpacked_frames,
     zeros_block,
 )
+from kernsym.server.unpack.entering.entrances import Misplaced, ReadKept
+from kernsym.server.unpack.packed import Payload
 
 _LARGEST_WINDOW = 16 << 20  # bytes: of level 19 it has 8 MiB
 _APART = 128 << 20  # bytes between points at least: unpacked in 0.1 s

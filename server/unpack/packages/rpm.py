@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kernsym.distros import Refused
 from kernsym.server.mirrors.growing import ByteSource
-from kernsym.server.unpack.deb import Payload
-from kernsym.server.unpack.rpm_header import read_header
+from kernsym.server.unpack.packages.rpm_header import read_header
+from kernsym.server.unpack.packed import Payload
 
 _COMPRESSOR = "archive_compression"  # rpmfile's name of PAYLOADCOMPRESSOR
 _FILTERS = {b"gzip": "gzip", b"bzip2": "bzip2", b"xz": "xz", b"lzma": "lzma", b"zstd": "zstd"}

@@ -1,0 +1,1 @@
+"""Where the packed files lie in a .deb and in an RPM."""
