@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,9 @@ from kernsym.distros import (
     Unusable,
     identify_package,
 )
+
+# Of two file systems, and of those that do not know the call.
+_CANNOT_SHARE = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def take_in(settings: Settings, files: Sequence[Path]) -> Iterator[Bundle]:
@@ -85,7 +90,21 @@ def _keep(store: Store, bundle: Bundle, folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             beside = target.with_name(f".{target.name}.part")
             try:
-                shutil.copyfile(source, beside)
+                _copy(source, beside)
                 beside.replace(target)
             finally:
                 beside.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Their blocks are shared where the file system can do that (btrfs, XFS), else copied by the
+    kernel where that can: copy_file_range(2)."""
+    with source.open("rb") as reader, target.open("wb") as writer:
+        left = os.fstat(reader.fileno()).st_size
+        try:
+            while left and (size := os.copy_file_range(reader.fileno(), writer.fileno(), left)):
+                left -= size
+        except OSError as error:
+            if error.errno not in _CANNOT_SHARE:
+                raise
+            shutil.copyfileobj(reader, writer)
