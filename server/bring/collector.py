@@ -11,7 +11,7 @@ from kernsym.distros import MemberKind, PackageRef, Refused, Role
 from kernsym.server.binaries.dwarf import source_prefix
 from kernsym.server.binaries.verify import VmlinuxIdentity, check, read_identity, require_pair
 from kernsym.server.jobs import Job
-from kernsym.server.unpack import ExtractedFile, Pass
+from kernsym.server.unpack import ExtractedFile, Member, Pass
 
 _ROLES = {
     MemberKind.VMLINUX: FileRole.VMLINUX,
@@ -91,6 +91,13 @@ class Collector:
         if guess:
             self._guessed.add(f"{self._root.name}/{path}")
         return guess
+
+    def for_later(self, member: Member) -> bool:
+        """Whether nobody is about to read a member that is wanted: of all modules, those that
+        nobody has named."""
+        wanted = self._job.wanted
+        is_module = member.kind is MemberKind.MODULE
+        return is_module and wanted.everything and member.name not in wanted.names()
 
     def keep(self, file: ExtractedFile) -> None:
         """Note a file that was written.  Raises `Refused` for a vmlinux that is not the dump's; the

@@ -170,6 +170,7 @@ class KernelBringer:
                         stop=collector.enough,
                         index=index,
                         on_begin=job.coming.begin,
+                        for_later=collector.for_later,
                     ),
                     stop=lambda: stop_unpacking(job, arriving),
                 )

@@ -13,11 +13,12 @@ that reads one through leaves an index, by which later ones find members without
 from kernsym.server.unpack.entering.index_file import drop_index, keep_index
 from kernsym.server.unpack.extract import Pass, extract, extract_found
 from kernsym.server.unpack.listing import list_modules
-from kernsym.server.unpack.member_file import ExtractedFile
+from kernsym.server.unpack.member_file import ExtractedFile, Member
 from kernsym.server.unpack.sources import SourceTree, extract_sources
 
 __all__ = [
     "ExtractedFile",
+    "Member",
     "Pass",
     "SourceTree",
     "drop_index",

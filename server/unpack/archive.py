@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import enum
 import itertools
+import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,12 @@ class Archive:
     def __init__(self, pointer: int) -> None:
         self._pointer = pointer
         self._reader = ArchiveRead(pointer)
-        self._buffers = itertools.cycle(ctypes.create_string_buffer(BLOCK) for _ in range(KEPT))
+        # Whole pages: only from there a disk takes what is written past the page cache.
+        memory = mmap.mmap(-1, KEPT * BLOCK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        buffer = ctypes.c_char * BLOCK
+        self._buffers = itertools.cycle(
+            buffer.from_buffer(memory, number * BLOCK) for number in range(KEPT)
+        )
 
     def entries(self) -> Iterator[Entry]:
         """The members in order; the content of each can be read until the next is asked for."""

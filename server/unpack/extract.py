@@ -16,9 +16,11 @@ from kernsym.server.unpack.entering.pick import pick
 from kernsym.server.unpack.member_file import (
     Destination,
     ExtractedFile,
+    ForLater,
     OnBegin,
     find_member,
     nobody,
+    soon,
     write_member,
 )
 from kernsym.server.unpack.members import safe_files
@@ -47,12 +49,14 @@ def extract(
     *,
     stop: Callable[[], bool] = lambda: False,
     on_begin: OnBegin = nobody,
+    for_later: ForLater = soon,
     index: Path | None = None,
 ) -> Pass:
     """Writes the members that `wanted(kind, name, path)` agrees to, each beside and then renamed.
 
     `wanted` is asked when the member comes by and may block; `on_file` hears of a file as soon as
-    it is whole, `on_begin` when it begins.  `stop` ends the pass early, also inside a member.
+    it is whole, `on_begin` when it begins.  What is `for_later` is kept out of the page cache.
+    `stop` ends the pass early, also inside a member.
     Where the package allows it only what is wanted is unpacked, vmlinux before the modules; where
     it does not, what an earlier pass left at `index` may.  A pass that comes to the end of the
     package, or near it, leaves one.
@@ -63,7 +67,7 @@ def extract(
     Raises `Refused` (`package-corrupt`, `package-unsafe`, `package-kind-unknown`), `Unusable`
     (`disk-full`), and what kept the package from coming.
     """
-    target = Destination(folder=into, on_begin=on_begin)
+    target = Destination(folder=into, on_begin=on_begin, for_later=for_later)
     try:
         listed = pick(package, layout, wanted, target, on_file, stop, index)
     except Stopped:
@@ -142,7 +146,7 @@ def extract_found(
 ) -> Pass | None:
     """As `extract`, but of the package nothing is read that can be passed over; None where it has
     to be read through for what `wanted` then still agrees to."""
-    target = Destination(folder=into, on_begin=nobody)
+    target = Destination(folder=into, on_begin=nobody, for_later=soon)
     try:
         listed = pick(package, layout, wanted, target, on_file, stop)
     except Stopped:

@@ -14,6 +14,7 @@ from kernsym.server.disk import require_room, writing
 from kernsym.server.unpack.allowance import Allowance
 from kernsym.server.unpack.archive import Archive, Entry, open_archive
 from kernsym.server.unpack.digest import Digest
+from kernsym.server.unpack.file_writer import FileWriter
 from kernsym.server.unpack.members import inner_packing
 
 _ELF_KINDS = (MemberKind.VMLINUX, MemberKind.STRIPPED, MemberKind.MODULE)
@@ -60,13 +61,23 @@ def nobody(member: Member, path: Path, size: int) -> None:
     """Nobody reads a member while it is written."""
 
 
+def soon(member: Member) -> bool:
+    """Every member is about to be read."""
+    return False
+
+
+# Whether nobody is about to read a member that is wanted.
+ForLater = Callable[[Member], bool]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
     """Where members go: below `folder`; `on_begin` hears of those whose size is known, in the
-    thread that unpacks them."""
+    thread that unpacks them.  Those that are `for_later` are kept out of the page cache."""
 
     folder: Path
     on_begin: OnBegin
+    for_later: ForLater
 
 
 def find_member(layout: Layout, path: str) -> Member | None:
@@ -92,15 +103,17 @@ def write_member(
         with (
             writing(target),
             content_of(member, archive, entry, allowance) as blocks,
-            beside.open("wb") as file,
+            contextlib.closing(
+                FileWriter(beside, entry.size, past_cache=into.for_later(member))
+            ) as file,
             contextlib.closing(Digest(entry.size)) as digest,
         ):
             tell = into.on_begin(member, beside, entry.size) if member.packing is None else None
             for block in blocks:
                 digest.update(block)
-                size += file.write(block)
+                file.write(block)
+                size += len(block)
                 if tell is not None:
-                    file.flush()
                     tell(size)
         build_id = _build_id(beside) if member.kind in _ELF_KINDS else None
         with writing(target):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kernsym.distros import Layout, MemberKind, Package, PackageRef, Role
 from kernsym.server.mirrors.growing import ByteSource, GrowingFile
-from kernsym.server.unpack import ExtractedFile, extract
+from kernsym.server.unpack import ExtractedFile, Member, extract
 
 # Of a Debian package, and of the RPMs that are packed of its files.
 LAYOUT = Layout(
@@ -46,12 +46,16 @@ class Unpacker:
             self._came,
             stop=lambda: not self._everything and not self.left,
             index=self._index,
+            for_later=self._for_later,
         )
 
     def _came(self, file: ExtractedFile) -> None:
         self.left.discard(file.name)
         if file.build_id is not None:
             self.build_ids[file.name] = file.build_id
+
+    def _for_later(self, member: Member) -> bool:
+        return self._everything and member.kind is MemberKind.MODULE
 
     def _wanted(self, kind: MemberKind, name: str, path: str) -> bool:
         return self._everything or name in self.left
