@@ -9,6 +9,7 @@ from kernsym.distros import Refused
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.allowance import Allowance, require_proportion
 from kernsym.server.unpack.archive import Archive, Stopped, open_archive
+from kernsym.server.unpack.codecs import gzip
 from kernsym.server.unpack.codecs.ahead import in_order
 from kernsym.server.unpack.codecs.blocks import find_blocks, unpacked
 from kernsym.server.unpack.codecs.streams import unpacked_stream
@@ -99,6 +100,9 @@ def _unpacked(
         repack = not can_be_marked(package, payload)
         seen = maker.marking() if maker and not repack else seen_by_nobody
         parts = [unpacked_zstd(package, payload, seen)]
+    elif payload.filter == "gzip":
+        marker = maker.marking_gzip() if maker else None
+        parts, repack = [gzip.unpacked(package, payload, marker)], False
     # What is ahead of the reader is then all of the part that it waits for, and soon read.
     with in_order(parts, 1 if gently else threads) as pieces:
         yield maker.packing(pieces) if maker and repack else pieces

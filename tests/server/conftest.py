@@ -61,6 +61,7 @@ def small_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is far apart in a package of a GB is near in these."""
     monkeypatch.setattr("kernsym.server.unpack.entering.points._APART", 400_000)
     monkeypatch.setattr("kernsym.server.unpack.entering.points._WINDOWS_APART", 1)
+    monkeypatch.setattr("kernsym.server.unpack.entering.gzip_points._APART", 400_000)
     monkeypatch.setattr("kernsym.server.unpack.entering.points._LESSONS", 2)
     monkeypatch.setattr("kernsym.server.unpack.entering.repack._FRAME", 300_000)
     monkeypatch.setattr("kernsym.server.unpack.codecs.ahead._MEMORY_OF_PIECES", 300_000)

@@ -54,7 +54,7 @@ def xz(data: bytes, container: int = lzma.FORMAT_XZ) -> bytes:
 MEMBERS = [(f"./{path}", data) for path, data in FILES.items()]
 PACKAGES: dict[str, Callable[[], bytes]] = {
     "rpm zstd": lambda: rpm(MEMBERS, "zstd", pack=zstd, tags=file_tags(MEMBERS)),
-    "rpm gzip": lambda: rpm(MEMBERS, "gzip"),
+    "rpm gzip": lambda: rpm(MEMBERS, "gzip", tags=file_tags(MEMBERS)),
     "rpm xz": lambda: rpm(MEMBERS, "xz", pack=xz),
     "rpm lzma": lambda: rpm(MEMBERS, "lzma", pack=lambda data: xz(data, lzma.FORMAT_ALONE)),
     "rpm plain": lambda: rpm(MEMBERS, ""),

@@ -1,10 +1,9 @@
-"""Unpacks what has to be read from its beginning: gzip, bzip2, lzma, xz in one block."""
+"""Unpacks what has to be read from its beginning: bzip2, lzma, xz in one block."""
 
 from __future__ import annotations
 
 import bz2
 import lzma
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -31,30 +30,7 @@ class _Decoder(Protocol):
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
-class _Gzip:
-    """That of `zlib`, with the manners of the others."""
-
-    def __init__(self) -> None:
-        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._decoder.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._decoder.unused_data
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        return self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
-
-
 _DECODERS: dict[str, Callable[[], _Decoder]] = {
-    "gzip": _Gzip,
     "bzip2": bz2.BZ2Decompressor,
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY),
     "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_MOST_MEMORY),
@@ -78,7 +54,7 @@ def unpacked_stream(package: ByteSource, payload: Payload) -> Iterator[bytes]:
                 decoder = new_decoder()
             try:
                 yield from _decoded(decoder, data)
-            except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
+            except (lzma.LZMAError, OSError, EOFError) as error:
                 raise corrupt(f"its {payload.filter} stream is damaged: {error}") from error
             data = decoder.unused_data if decoder.eof else b""
     if not decoder.eof:

@@ -2,6 +2,7 @@
 
 xz in several blocks                 blocks.py    every block
 zstd in one frame                    points.py    where a pass over it left what the decoder knew
+gzip                                 gzip_points.py  blocks that a pass over it marked
 anything else, packed again          repack.py    every frame of what a pass left
 """
 

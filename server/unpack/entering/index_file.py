@@ -1,7 +1,8 @@
 """What a pass over a package leaves beside it, so that the next need not read all of it: where
 each member begins, and where unpacking can begin if the package itself does not allow it.
 
-    what was kept, each a zstd frame: windows (points.py), or the archive packed again (repack.py)
+    what was kept, each a zstd frame: windows (points.py, gzip_points.py), or the archive packed
+        again (repack.py)
     a skippable zstd frame: the `Index`, its SHA-256, its size, and the mark of this format
 """
 
@@ -22,6 +23,7 @@ import zstandard
 from kernsym.cache.package_forms import INDEX_MARK, REPACK_MARK
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.entering.entrances import Misplaced
+from kernsym.server.unpack.entering.gzip_points import GzipPoint
 from kernsym.server.unpack.entering.points import Point
 from kernsym.server.unpack.entering.repack import PackedFrame
 
@@ -49,6 +51,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     package: bytes
     members: tuple[IndexedMember, ...]
     points: tuple[Point, ...] = ()
+    gzip_points: tuple[GzipPoint, ...] = ()
     frames: tuple[PackedFrame, ...] = ()
 
 
@@ -115,15 +118,16 @@ def _read(descriptor: int) -> Index | None:
 
 def _is_sound(index: Index) -> bool:
     """Whether members, points and frames follow each other, and all numbers can be right."""
-    numbers = {number for each in (*index.points, *index.frames) for number in each}
+    points = index.points or index.gzip_points
+    numbers = {number for each in (*points, *index.frames) for number in each}
     places = [member.position for member in index.members]
-    points = [0, *(point.position for point in index.points)]
+    entered = [0, *(point.position for point in points)]
     starts = [frame.position for frame in index.frames]
     ends = [frame.position + frame.size for frame in index.frames]
     return (
         all(0 <= number < _MOST_OF_ALL for number in (*numbers, *places))
         and all(places[at] < places[at + 1] for at in range(len(places) - 1))
-        and all(points[at] < points[at + 1] for at in range(len(points) - 1))
+        and all(entered[at] < entered[at + 1] for at in range(len(entered) - 1))
         and starts == [0, *ends][: len(starts)]
     )
 

@@ -12,6 +12,7 @@ import zstandard
 from kernsym.server.mirrors.growing import ByteSource
 from kernsym.server.unpack.codecs.zstd import Frame, Seen
 from kernsym.server.unpack.entering.aside import Aside
+from kernsym.server.unpack.entering.gzip_points import GzipPointMaker
 from kernsym.server.unpack.entering.index_file import Index, IndexedMember, IndexFile, identity
 from kernsym.server.unpack.entering.points import PointMaker
 from kernsym.server.unpack.entering.repack import Repacker
@@ -34,6 +35,7 @@ class IndexMaker:
         self._package = package
         self._members: list[IndexedMember] = []
         self._points: PointMaker | None = None
+        self._gzip_points: GzipPointMaker | None = None
         self._repacker: Repacker | None = None
         self._asides: list[Aside[tuple[Frame, int, bytes]] | Aside[bytes]] = []
 
@@ -48,6 +50,11 @@ class IndexMaker:
         aside = Aside[tuple[Frame, int, bytes]](lambda seen: points.seen(*seen))
         self._asides.append(aside)
         return lambda frame, end, piece: aside.put((frame, end, piece))
+
+    def marking_gzip(self) -> GzipPointMaker:
+        """What has to hear of blocks of a gzip payload."""
+        self._gzip_points = GzipPointMaker(self._keep_window)
+        return self._gzip_points
 
     def packing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The pieces of an archive, which are packed again meanwhile."""
@@ -67,7 +74,8 @@ class IndexMaker:
         """The package was read to its end."""
         for aside in self._asides:
             aside.close()
-        if any(aside.failed for aside in self._asides):
+        makers = (*self._asides, self._gzip_points)
+        if any(maker is not None and maker.failed for maker in makers):
             return
         try:
             if self._repacker is not None:
@@ -77,6 +85,7 @@ class IndexMaker:
                     package=identity(self._package),
                     members=tuple(self._members),
                     points=tuple(self._points.points if self._points else ()),
+                    gzip_points=tuple(self._gzip_points.points if self._gzip_points else ()),
                     frames=tuple(self._repacker.frames if self._repacker else ()),
                 )
             )

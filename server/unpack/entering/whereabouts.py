@@ -17,6 +17,7 @@ from kernsym.server.unpack.archive import Archive
 from kernsym.server.unpack.codecs.blocks import find_entrances
 from kernsym.server.unpack.entering.entrances import Entrances, open_at
 from kernsym.server.unpack.entering.file_list import listed_files
+from kernsym.server.unpack.entering.gzip_points import GzipPointEntrances
 from kernsym.server.unpack.entering.index_file import OpenIndex
 from kernsym.server.unpack.entering.points import PointEntrances
 from kernsym.server.unpack.entering.repack import RepackEntrances
@@ -135,6 +136,8 @@ def _entrances(package: ByteSource, payload: Payload, index: OpenIndex) -> Entra
         return RepackEntrances(index.index.frames, index.read)
     if payload.filter == "zstd":
         return PointEntrances(package, payload, index.index.points, index.read)
+    if payload.filter == "gzip":
+        return GzipPointEntrances(package, payload, index.index.gzip_points, index.read)
     return find_entrances(package, payload)
 
 
