@@ -2,7 +2,7 @@
 #   docker build -t kernsym .
 #   docker run -p 8002:8002 -v kernsym:/var/lib/kernsym -e KERNSYM_TOKEN=... kernsym
 # A kernsym.toml is taken from /etc/kernsym; `docker kill -s HUP` has it read again.
-FROM debian:bookworm-slim AS build
+FROM debian:trixie-slim AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates python3-venv
 WORKDIR /source
@@ -11,10 +11,10 @@ RUN python3 -m venv /opt/kernsym \
     && /opt/kernsym/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . \
     && /opt/kernsym/bin/pip install --no-cache-dir /wheel/*.whl
 
-FROM debian:bookworm-slim
+FROM debian:trixie-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates debian-archive-keyring gpgv libarchive13 python3 \
+        ca-certificates debian-archive-keyring gpgv libarchive13t64 python3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/kernsym --create-home kernsym
 COPY --from=build /opt/kernsym /opt/kernsym
