@@ -24,7 +24,8 @@ Tried on Debian's 6.1.192 package and not kept (processor seconds):
 - for points: the decoder learning from 16 blocks instead of up to 96, 4 of 60 wrong at level 19
 - for crash's modules: copies whose debug sections are relocated (eu-strip --reloc-debug-sections),
   0.2 s instead of 0.5 s for 19 of them, and a second copy of each
-- for gzip RPMs: 256 KiB of input at once, 4.7 s instead of 4.1 s
+- for gzip RPMs: 256 KiB of input at once, 4.7 s instead of 4.1 s; the archive packed again instead
+  of marks at blocks, 43.5 s instead of 20.6 s, and 1.6 GB instead of 4 MB
 """
 
 from __future__ import annotations
