@@ -118,7 +118,7 @@ def _read(descriptor: int) -> Index | None:
 
 def _is_sound(index: Index) -> bool:
     """Whether members, points and frames follow each other, and all numbers can be right."""
-    points = index.points or index.gzip_points
+    points = (*index.points, *index.gzip_points)  # of one kind: a payload is of one
     numbers = {number for each in (*points, *index.frames) for number in each}
     places = [member.position for member in index.members]
     entered = [0, *(point.position for point in points)]
