@@ -118,9 +118,10 @@ def _read(descriptor: int) -> Index | None:
 
 def _is_sound(index: Index) -> bool:
     """Whether members, points and frames follow each other, and all numbers can be right."""
-    points = (*index.points, *index.gzip_points)  # of one kind: a payload is of one
-    numbers = {number for each in (*points, *index.frames) for number in each}
+    kept = (*index.points, *index.gzip_points, *index.frames)
+    numbers = {number for each in kept for number in each}
     places = [member.position for member in index.members]
+    points = index.points or index.gzip_points  # a payload has those of one kind
     entered = [0, *(point.position for point in points)]
     starts = [frame.position for frame in index.frames]
     ends = [frame.position + frame.size for frame in index.frames]
